@@ -1,0 +1,1 @@
+//! A tamper-evident audit log: SHA-256 chain and Merkle tree, proofs, queries, exports.

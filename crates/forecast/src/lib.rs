@@ -1,0 +1,1 @@
+//! Forecasts with honest intervals, anomaly detection and back-tests on plain slices.
