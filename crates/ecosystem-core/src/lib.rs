@@ -1,1 +1,46 @@
-//! Values, graph and infrastructure model of a VM fleet, with manifest parsers and the host traits.
+//! What is there: the values, the map and the infrastructure of a VM fleet, and the traits a host implements.
+//!
+//! - [`Ecosystem`]: components and the dependencies between them, each edge with its evidence.
+//! - [`Infrastructure`]: Region › Zone › Rack › Host with capacities, prices and distances.
+//! - [`Placement`]: which replica runs on which host; [`Rule`]s say what it must look like.
+//! - [`MetricsSource`], [`Hypervisor`], [`Journal`]: what a host application implements.
+//!
+//! The crate does no IO and reads no clock: moments are [`Timestamp`]s handed in.
+
+mod component;
+mod dependency;
+mod ecosystem;
+mod finding;
+mod hypervisor;
+mod id;
+mod infra;
+mod journal;
+mod metrics;
+mod placement;
+mod resources;
+mod rules;
+mod time;
+mod units;
+
+pub use component::{Component, Criticality, Kind, Port, Requirements, Slo, Version};
+pub use dependency::{CallMode, Dependency, DependencyKind, Strength};
+pub use ecosystem::{Ecosystem, EcosystemBuilder, EcosystemError};
+pub use finding::{Confidence, Evidence, EvidenceKind, Finding, FindingLevel, Place};
+pub use hypervisor::{
+    ActionKind, ActionOutcome, ActionRequest, Capabilities, Capability, HostHealth, Hypervisor,
+    HypervisorEvent, Inventory, MigrationMode, NetworkPolicy, ReplicaReport, ReplicaState, SubmitError,
+};
+pub use id::{
+    ActionId, ComponentId, Epoch, HostId, InvalidId, NAME_BYTES_MAX, RackId, RegionId, ReplicaId, ZoneId,
+};
+pub use infra::{
+    Host, HostState, Infrastructure, InfrastructureBuilder, InfrastructureError, LatencyDefaults, Link,
+    Nearness, Rack, Region, Zone, ZoneKind,
+};
+pub use journal::{Journal, MemoryJournal};
+pub use metrics::{MetricKind, MetricQuery, MetricsSource, QueryError, RangeQuery, Sample, Series, Subject};
+pub use placement::{Move, Placement};
+pub use resources::Resources;
+pub use rules::{Domain, HostSet, Rule, RuleKind, Span, Violation, Weight};
+pub use time::Timestamp;
+pub use units::{BitsPerSecond, Bytes, Currency, MicroMoney, Micros, Millicores};

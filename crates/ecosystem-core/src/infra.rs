@@ -1,0 +1,623 @@
+//! The infrastructure: regions, zones, racks, hosts, and how far they are from each other.
+
+use crate::id::{HostId, RackId, RegionId, ZoneId};
+use crate::resources::Resources;
+use crate::units::{BitsPerSecond, Currency, MicroMoney, Micros};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A region: a place with its own zones, far from the others.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Region {
+    /// Its name.
+    pub id: RegionId,
+}
+
+impl Region {
+    /// A region by name.
+    pub const fn new(id: RegionId) -> Self {
+        Self { id }
+    }
+}
+
+/// What kind of site a zone is.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum ZoneKind {
+    /// A data centre.
+    #[default]
+    Core,
+    /// A small site near the users, with a link that may fail.
+    Edge,
+}
+
+/// A zone: hosts that share a building, power and network.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Zone {
+    /// Its name.
+    pub id: ZoneId,
+    /// The region it lies in.
+    pub region: RegionId,
+    /// Data centre or edge site.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub kind: ZoneKind,
+    /// Carbon intensity of its power in grams of CO₂ per kWh; `None` = not known.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub carbon_g_per_kwh: Option<u32>,
+}
+
+impl Zone {
+    /// A core zone of a region.
+    pub const fn new(id: ZoneId, region: RegionId) -> Self {
+        Self { id, region, kind: ZoneKind::Core, carbon_g_per_kwh: None }
+    }
+}
+
+/// A rack: hosts behind one switch and one power strip.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Rack {
+    /// Its name.
+    pub id: RackId,
+    /// The zone it stands in.
+    pub zone: ZoneId,
+}
+
+impl Rack {
+    /// A rack in a zone.
+    pub const fn new(id: RackId, zone: ZoneId) -> Self {
+        Self { id, zone }
+    }
+}
+
+/// Whether a host takes new work.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[expect(clippy::exhaustive_enums, reason = "what an operator can ask of a host")]
+pub enum HostState {
+    /// Takes new replicas.
+    #[default]
+    Ready,
+    /// Keeps what it has, takes nothing new.
+    Cordoned,
+    /// Is being emptied or repaired; nothing may stay.
+    Maintenance,
+}
+
+/// A machine that runs replicas.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Host {
+    /// Its name.
+    pub id: HostId,
+    /// The rack it stands in.
+    pub rack: RackId,
+    /// What it has.
+    pub capacity: Resources,
+    /// What is kept back for the host itself.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub reserved: Resources,
+    /// Over-commit by dimension in percent (150 = half as much again); absent = 100.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub overcommit_percent: BTreeMap<Arc<str>, u32>,
+    /// Price per hour while at least one replica runs.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub price_per_hour: MicroMoney,
+    /// Power in watts when idle and when fully used, linear between (Fan et al. 2007); `None` = not known.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub power_idle_max_w: Option<(u32, u32)>,
+    /// Throughput of its network link for migrations.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub link: BitsPerSecond,
+    /// Free labels that rules can select by.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// Only components with the same label may run here.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub taints: BTreeMap<Arc<str>, Arc<str>>,
+    /// Failure domains that cut across racks and zones, e.g. `power-feed` → `B`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub domains: BTreeMap<Arc<str>, Arc<str>>,
+    /// Whether it takes new work.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub state: HostState,
+}
+
+impl Host {
+    /// A ready host with a capacity.
+    pub fn new(id: HostId, rack: RackId, capacity: Resources) -> Self {
+        Self {
+            id,
+            rack,
+            capacity,
+            reserved: Resources::default(),
+            overcommit_percent: BTreeMap::new(),
+            price_per_hour: MicroMoney::ZERO,
+            power_idle_max_w: None,
+            link: BitsPerSecond::ZERO,
+            labels: BTreeMap::new(),
+            taints: BTreeMap::new(),
+            domains: BTreeMap::new(),
+            state: HostState::Ready,
+        }
+    }
+
+    /// What replicas may ask for in sum: (capacity − reserved) × over-commit.
+    pub fn allocatable(&self) -> Resources {
+        let mut room = self.capacity.saturating_sub(&self.reserved);
+        for (name, &percent) in &self.overcommit_percent {
+            let scaled = room.scaled(u64::from(percent), 100);
+            match &**name {
+                "cpu" => room.cpu = scaled.cpu,
+                "memory" => room.memory = scaled.memory,
+                "disk" => room.disk = scaled.disk,
+                "network" => room.network = scaled.network,
+                other => {
+                    if let Some(amount) = room.extended.get_mut(other) {
+                        *amount = scaled.get(other);
+                    }
+                }
+            }
+        }
+        room
+    }
+}
+
+/// One-way latency and throughput between two zones.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Link {
+    /// One-way latency.
+    pub latency: Micros,
+    /// Throughput; zero = not known.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub bandwidth: BitsPerSecond,
+}
+
+impl Link {
+    /// A link of known latency and unknown throughput.
+    pub const fn new(latency: Micros) -> Self {
+        Self { latency, bandwidth: BitsPerSecond::ZERO }
+    }
+}
+
+/// One-way latencies by nearness, used where no measured value is given.
+///
+/// The defaults are typical of public clouds: 20 µs inside a host, 100 µs in a rack, 250 µs in a zone, 1 ms between
+/// zones of a region and 30 ms between regions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[non_exhaustive]
+pub struct LatencyDefaults {
+    /// Between replicas of one host.
+    pub same_host: Micros,
+    /// Between hosts of one rack.
+    pub same_rack: Micros,
+    /// Between racks of one zone.
+    pub same_zone: Micros,
+    /// Between zones of one region.
+    pub same_region: Micros,
+    /// Between regions.
+    pub cross_region: Micros,
+}
+
+impl Default for LatencyDefaults {
+    fn default() -> Self {
+        Self {
+            same_host: Micros(20),
+            same_rack: Micros(100),
+            same_zone: Micros(250),
+            same_region: Micros(1_000),
+            cross_region: Micros(30_000),
+        }
+    }
+}
+
+/// How near two hosts are.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[expect(clippy::exhaustive_enums, reason = "the levels of the hierarchy")]
+pub enum Nearness {
+    /// The same host.
+    Host,
+    /// The same rack.
+    Rack,
+    /// The same zone.
+    Zone,
+    /// The same region.
+    Region,
+    /// Different regions.
+    Far,
+}
+
+/// Why an infrastructure is not valid.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InfrastructureError {
+    /// Two things of one kind have the same name.
+    #[error("{what} `{name}` is defined twice, expected each name once")]
+    Duplicate {
+        /// `region`, `zone`, `rack` or `host`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A zone, rack, host or link names something that is not there.
+    #[error("{what} `{name}` names {wants} `{unknown}`, which is not defined; define it or correct the name")]
+    Unknown {
+        /// `zone`, `rack`, `host` or `link`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// What it names.
+        wants: &'static str,
+        /// The unknown name.
+        unknown: String,
+    },
+}
+
+/// Collects the parts of an [`Infrastructure`]; names are resolved in [`build`](Self::build).
+#[derive(Clone, Debug, Default)]
+pub struct InfrastructureBuilder {
+    currency: Currency,
+    latency: LatencyDefaults,
+    regions: Vec<Region>,
+    zones: Vec<Zone>,
+    racks: Vec<Rack>,
+    hosts: Vec<Host>,
+    links: Vec<(ZoneId, ZoneId, Link)>,
+}
+
+impl InfrastructureBuilder {
+    /// Currency of all prices; USD by default.
+    #[must_use]
+    pub const fn currency(mut self, currency: Currency) -> Self {
+        self.currency = currency;
+        self
+    }
+
+    /// Latencies where no link is given.
+    #[must_use]
+    pub const fn latency(mut self, latency: LatencyDefaults) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Adds a region.
+    #[must_use]
+    pub fn region(mut self, region: Region) -> Self {
+        self.regions.push(region);
+        self
+    }
+
+    /// Adds a zone.
+    #[must_use]
+    pub fn zone(mut self, zone: Zone) -> Self {
+        self.zones.push(zone);
+        self
+    }
+
+    /// Adds a rack.
+    #[must_use]
+    pub fn rack(mut self, rack: Rack) -> Self {
+        self.racks.push(rack);
+        self
+    }
+
+    /// Adds a host.
+    #[must_use]
+    pub fn host(mut self, host: Host) -> Self {
+        self.hosts.push(host);
+        self
+    }
+
+    /// Gives the link between two zones, in both directions.
+    #[must_use]
+    pub fn link(mut self, a: ZoneId, b: ZoneId, link: Link) -> Self {
+        self.links.push((a, b, link));
+        self
+    }
+
+    /// Resolves all names.
+    pub fn build(self) -> Result<Infrastructure, InfrastructureError> {
+        let region_ix = index("region", self.regions.iter().map(|r| r.id.clone()))?;
+        let zone_ix = index("zone", self.zones.iter().map(|z| z.id.clone()))?;
+        let rack_ix = index("rack", self.racks.iter().map(|r| r.id.clone()))?;
+        let host_ix = index("host", self.hosts.iter().map(|h| h.id.clone()))?;
+        let zone_region = resolve(&self.zones, &region_ix, |z| ("zone", &z.id, "region", &z.region))?;
+        let rack_zone = resolve(&self.racks, &zone_ix, |r| ("rack", &r.id, "zone", &r.zone))?;
+        let host_rack = resolve(&self.hosts, &rack_ix, |h| ("host", &h.id, "rack", &h.rack))?;
+        let mut links = BTreeMap::new();
+        for (a, b, link) in self.links {
+            let find = |zone: &ZoneId| {
+                zone_ix.get(zone).copied().ok_or_else(|| InfrastructureError::Unknown {
+                    what: "link",
+                    name: format!("{a}-{b}"),
+                    wants: "zone",
+                    unknown: zone.to_string(),
+                })
+            };
+            let (x, y) = (find(&a)?, find(&b)?);
+            links.insert((x.min(y), x.max(y)), link);
+        }
+        Ok(Infrastructure {
+            currency: self.currency,
+            latency: self.latency,
+            regions: self.regions,
+            zones: self.zones,
+            racks: self.racks,
+            hosts: self.hosts,
+            host_ix,
+            zone_ix,
+            zone_region,
+            rack_zone,
+            host_rack,
+            links,
+        })
+    }
+}
+
+fn index<K: Ord + std::fmt::Display>(
+    what: &'static str,
+    ids: impl Iterator<Item = K>,
+) -> Result<BTreeMap<K, u32>, InfrastructureError> {
+    let mut map = BTreeMap::new();
+    for (i, id) in ids.enumerate() {
+        let name = id.to_string();
+        if map.insert(id, u32::try_from(i).unwrap_or(u32::MAX)).is_some() {
+            return Err(InfrastructureError::Duplicate { what, name });
+        }
+    }
+    Ok(map)
+}
+
+fn resolve<'a, T, I: std::fmt::Display + 'a, P: Ord + std::fmt::Display + 'a>(
+    items: &'a [T],
+    parents: &BTreeMap<P, u32>,
+    names: impl Fn(&'a T) -> (&'static str, &'a I, &'static str, &'a P),
+) -> Result<Vec<u32>, InfrastructureError> {
+    items
+        .iter()
+        .map(|item| {
+            let (what, id, wants, parent) = names(item);
+            parents.get(parent).copied().ok_or_else(|| InfrastructureError::Unknown {
+                what,
+                name: id.to_string(),
+                wants,
+                unknown: parent.to_string(),
+            })
+        })
+        .collect()
+}
+
+/// Region › Zone › Rack › Host with prices and distances; always valid, made by [`Infrastructure::builder`].
+///
+/// Hosts keep the order in which they were added; [`host_index`](Self::host_index) gives the dense index that
+/// algorithms use.
+///
+/// # Example
+/// ```
+/// use ecosystem_core::{Bytes, Host, Infrastructure, Millicores, Micros, Rack, Region, Resources, Zone};
+///
+/// let size = Resources::new(Millicores::cores(8), Bytes::gib(32));
+/// let infra = Infrastructure::builder()
+///     .region(Region::new("eu".parse()?))
+///     .zone(Zone::new("eu-a".parse()?, "eu".parse()?))
+///     .rack(Rack::new("r1".parse()?, "eu-a".parse()?))
+///     .host(Host::new("h1".parse()?, "r1".parse()?, size.clone()))
+///     .host(Host::new("h2".parse()?, "r1".parse()?, size))
+///     .build()?;
+/// assert_eq!(infra.latency(0, 1), Micros(100));
+/// assert_eq!(infra.host_zone(1).as_str(), "eu-a");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Infrastructure {
+    currency: Currency,
+    latency: LatencyDefaults,
+    regions: Vec<Region>,
+    zones: Vec<Zone>,
+    racks: Vec<Rack>,
+    hosts: Vec<Host>,
+    // INVARIANT: the maps and vectors below are as long as, and consistent with, the lists above.
+    host_ix: BTreeMap<HostId, u32>,
+    zone_ix: BTreeMap<ZoneId, u32>,
+    zone_region: Vec<u32>,
+    rack_zone: Vec<u32>,
+    host_rack: Vec<u32>,
+    links: BTreeMap<(u32, u32), Link>,
+}
+
+impl Infrastructure {
+    /// Starts an empty infrastructure.
+    pub fn builder() -> InfrastructureBuilder {
+        InfrastructureBuilder::default()
+    }
+
+    /// Currency of all prices.
+    pub const fn currency(&self) -> Currency {
+        self.currency
+    }
+
+    /// All regions.
+    pub fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// All zones.
+    pub fn zones(&self) -> &[Zone] {
+        &self.zones
+    }
+
+    /// All racks.
+    pub fn racks(&self) -> &[Rack] {
+        &self.racks
+    }
+
+    /// All hosts, in the order of their dense index.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// A host by name.
+    pub fn host(&self, id: &HostId) -> Option<&Host> {
+        self.host_index(id).map(|ix| &self.hosts[ix])
+    }
+
+    /// Dense index of a host.
+    pub fn host_index(&self, id: &HostId) -> Option<usize> {
+        self.host_ix.get(id).map(|&ix| ix as usize)
+    }
+
+    /// Dense index of a zone.
+    pub fn zone_index(&self, id: &ZoneId) -> Option<usize> {
+        self.zone_ix.get(id).map(|&ix| ix as usize)
+    }
+
+    /// Dense index of a host's rack.
+    ///
+    /// # Panics
+    /// If `host` is not an index below `hosts().len()`.
+    pub fn host_rack_index(&self, host: usize) -> usize {
+        self.host_rack[host] as usize
+    }
+
+    /// Dense index of a host's zone.
+    ///
+    /// # Panics
+    /// If `host` is not an index below `hosts().len()`.
+    pub fn host_zone_index(&self, host: usize) -> usize {
+        self.rack_zone[self.host_rack_index(host)] as usize
+    }
+
+    /// Dense index of a host's region.
+    ///
+    /// # Panics
+    /// If `host` is not an index below `hosts().len()`.
+    pub fn host_region_index(&self, host: usize) -> usize {
+        self.zone_region[self.host_zone_index(host)] as usize
+    }
+
+    /// Name of a host's zone.
+    ///
+    /// # Panics
+    /// If `host` is not an index below `hosts().len()`.
+    pub fn host_zone(&self, host: usize) -> &ZoneId {
+        &self.zones[self.host_zone_index(host)].id
+    }
+
+    /// How near two hosts are.
+    ///
+    /// # Panics
+    /// If `a` or `b` is not an index below `hosts().len()`.
+    pub fn nearness(&self, a: usize, b: usize) -> Nearness {
+        if a == b {
+            Nearness::Host
+        } else if self.host_rack[a] == self.host_rack[b] {
+            Nearness::Rack
+        } else if self.host_zone_index(a) == self.host_zone_index(b) {
+            Nearness::Zone
+        } else if self.host_region_index(a) == self.host_region_index(b) {
+            Nearness::Region
+        } else {
+            Nearness::Far
+        }
+    }
+
+    /// One-way latency between two hosts: the given link between their zones, else the default for their nearness.
+    ///
+    /// # Panics
+    /// If `a` or `b` is not an index below `hosts().len()`.
+    pub fn latency(&self, a: usize, b: usize) -> Micros {
+        match self.nearness(a, b) {
+            Nearness::Host => self.latency.same_host,
+            Nearness::Rack => self.latency.same_rack,
+            Nearness::Zone => self.latency.same_zone,
+            near => {
+                let link = self.zone_link(self.host_zone_index(a), self.host_zone_index(b));
+                let default = if near == Nearness::Region {
+                    self.latency.same_region
+                } else {
+                    self.latency.cross_region
+                };
+                link.map_or(default, |l| l.latency)
+            }
+        }
+    }
+
+    /// The link given between two different zones, by dense index.
+    pub fn zone_link(&self, a: usize, b: usize) -> Option<Link> {
+        let (a, b) = (u32::try_from(a.min(b)).ok()?, u32::try_from(a.max(b)).ok()?);
+        self.links.get(&(a, b)).copied()
+    }
+
+    /// Latencies that hold where no link is given.
+    pub const fn latency_defaults(&self) -> LatencyDefaults {
+        self.latency
+    }
+
+    /// The parts again, to change some and build anew.
+    pub fn to_builder(&self) -> InfrastructureBuilder {
+        let zone = |ix: u32| self.zones[ix as usize].id.clone();
+        InfrastructureBuilder {
+            currency: self.currency,
+            latency: self.latency,
+            regions: self.regions.clone(),
+            zones: self.zones.clone(),
+            racks: self.racks.clone(),
+            hosts: self.hosts.clone(),
+            links: self.links.iter().map(|(&(a, b), &link)| (zone(a), zone(b), link)).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{Bytes, Millicores};
+
+    fn two_zones() -> InfrastructureBuilder {
+        let size = Resources::new(Millicores::cores(4), Bytes::gib(8));
+        Infrastructure::builder()
+            .region(Region::new("eu".parse().unwrap()))
+            .zone(Zone::new("a".parse().unwrap(), "eu".parse().unwrap()))
+            .zone(Zone::new("b".parse().unwrap(), "eu".parse().unwrap()))
+            .rack(Rack::new("ra".parse().unwrap(), "a".parse().unwrap()))
+            .rack(Rack::new("rb".parse().unwrap(), "b".parse().unwrap()))
+            .host(Host::new("h1".parse().unwrap(), "ra".parse().unwrap(), size.clone()))
+            .host(Host::new("h2".parse().unwrap(), "rb".parse().unwrap(), size))
+    }
+
+    #[test]
+    fn a_given_link_wins_over_the_default_latency() {
+        assert_eq!(two_zones().build().unwrap().latency(0, 1), Micros(1_000));
+        let link = Link::new(Micros(700));
+        let infra = two_zones().link("b".parse().unwrap(), "a".parse().unwrap(), link).build().unwrap();
+        assert_eq!(infra.latency(0, 1), Micros(700));
+        assert_eq!(infra.latency(1, 0), Micros(700));
+        assert_eq!(infra.to_builder().build().unwrap(), infra);
+    }
+
+    #[test]
+    fn an_unknown_rack_is_named_in_the_error() {
+        let host = Host::new("h3".parse().unwrap(), "nowhere".parse().unwrap(), Resources::default());
+        let error = two_zones().host(host).build().unwrap_err();
+        assert!(error.to_string().contains("`h3` names rack `nowhere`"), "{error}");
+    }
+
+    #[test]
+    fn overcommit_and_reserve_change_what_can_be_allocated() {
+        let mut host = two_zones().build().unwrap().hosts()[0].clone();
+        host.reserved = Resources::new(Millicores::cores(1), Bytes::gib(1));
+        host.overcommit_percent.insert(Arc::from("cpu"), 200);
+        assert_eq!(host.allocatable(), Resources::new(Millicores::cores(6), Bytes::gib(7)));
+    }
+}
