@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# The checks of this repository.
+#   scripts/check.sh          fast tier: format, lints, tests, docs, quickstart (every change)
+#   scripts/check.sh slow     fast tier and everything that takes longer (before a release)
+#   scripts/check.sh ci       what continuous integration runs: everything but the 10,000-case simulations
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tier=${1:-fast}
+export CARGO_TERM_COLOR=never
+data=${VM_ECOSYSTEM_DATA:-../shared/data}
+crates=(ecosystem-core ecosystem-forecast ecosystem-placement ecosystem-reconfig ecosystem-audit)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+step() {
+  printf '\n== %s (after %d s)\n' "$*" "$SECONDS"
+}
+
+format_and_lints() {
+  step "format"
+  cargo fmt --all --check
+  step "lints"
+  cargo clippy --workspace --all-targets --all-features -- -D warnings
+}
+
+tests() {
+  step "tests"
+  cargo test --all-features 2>&1 | tee "$scratch/tests.txt"
+  awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+       END { printf "tests: %d passed, %d failed, %d ignored\n", passed, failed, ignored }' "$scratch/tests.txt"
+  if [ -n "${CI:-}" ] && grep -n '^skipped:' "$scratch/tests.txt"; then
+    echo "a test was skipped, which must not happen here" >&2
+    exit 1
+  fi
+}
+
+docs() {
+  step "documentation"
+  RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --all-features
+}
+
+# Two runs, and runs on one and two threads, must print and write the same bytes.
+quickstart() {
+  step "quickstart"
+  cargo build --release --examples
+  local run=target/release/examples/quickstart
+  twice "$run"
+  if [ -d "$data" ]; then
+    twice "$run" --manifest "$data/manifests/online-boutique.k8s.yaml" --metrics "$data/forecast/azure_v1_vm_cpu_5min.csv.gz"
+  elif [ -n "${CI:-}" ]; then
+    echo "no data at $data" >&2
+    exit 1
+  else
+    echo "skipped: no data at $data"
+  fi
+  step "quickstart refuses bad input with exit code 2"
+  printf 'version: 1\ncomponents:\n  web: {cpuu: 1}\n   bad: [\n' >"$scratch/broken.yaml"
+  refused "$run" --no-such-flag
+  refused "$run" --manifest "$scratch/missing.yaml"
+  refused "$run" --manifest "$scratch/broken.yaml"
+  refused "$run" --metrics "$scratch/broken.yaml"
+}
+
+twice() {
+  RAYON_NUM_THREADS=1 "$@" --out "$scratch/a" >"$scratch/a.txt"
+  RAYON_NUM_THREADS=2 "$@" --out "$scratch/b" >"$scratch/b.txt"
+  diff <(sed "s#$scratch/.#OUT#g" "$scratch/a.txt") <(sed "s#$scratch/.#OUT#g" "$scratch/b.txt")
+  cmp "$scratch/a/report.html" "$scratch/b/report.html"
+  tail -n 3 "$scratch/a.txt"
+}
+
+refused() {
+  local code=0
+  "$@" --out "$scratch/refused" >/dev/null 2>"$scratch/error.txt" || code=$?
+  if [ "$code" != 2 ] || [ "$(wc -l <"$scratch/error.txt")" != 1 ]; then
+    echo "expected exit code 2 and one line, got $code from: $*" >&2
+    cat "$scratch/error.txt" >&2
+    exit 1
+  fi
+  cat "$scratch/error.txt"
+}
+
+examples() {
+  step "examples"
+  local example
+  for example in map_one_application forecast_one_metric place_one_stack heal_one_failure audit_one_change embed; do
+    echo "-- $example"
+    "target/release/examples/$example"
+  done
+}
+
+# Each crate alone, so that feature unification hides nothing.
+features() {
+  step "each crate with no, default and all features"
+  local crate
+  for crate in "${crates[@]}" vm-ecosystem; do
+    cargo check --quiet -p "$crate" --lib --no-default-features
+    cargo check --quiet -p "$crate" --lib
+    cargo check --quiet -p "$crate" --lib --all-features
+  done
+  step "libraries for wasm32-unknown-unknown"
+  for crate in "${crates[@]}" vm-ecosystem; do
+    RUSTFLAGS='--cfg getrandom_backend="unsupported"' \
+      cargo check --quiet -p "$crate" --lib --target wasm32-unknown-unknown
+  done
+}
+
+# The crates stay as independent as ARCHITECTURE.md says.
+dependency_rules() {
+  step "dependency rules"
+  must_not ecosystem-forecast petgraph ecosystem-core ecosystem-placement ecosystem-reconfig ecosystem-audit
+  must_not ecosystem-audit petgraph nalgebra ecosystem-core ecosystem-forecast ecosystem-placement ecosystem-reconfig
+  must_not ecosystem-core ecosystem-forecast ecosystem-placement ecosystem-reconfig ecosystem-audit
+  must_not ecosystem-placement ecosystem-forecast ecosystem-reconfig ecosystem-audit
+  must_not ecosystem-reconfig ecosystem-forecast ecosystem-placement ecosystem-audit
+  must_not vm-ecosystem tokio openssl-sys
+}
+
+must_not() {
+  local crate=$1 other
+  shift
+  for other in "$@"; do
+    if cargo tree -p "$crate" --all-features --edges normal --prefix none | grep -q "^$other v"; then
+      echo "$crate must not depend on $other" >&2
+      exit 1
+    fi
+  done
+  echo "$crate does not reach: $*"
+}
+
+# A newcomer's crate outside of the repository can use the façade and each crate alone.
+outside_crates() {
+  step "fresh crates outside of the repository"
+  local root=$PWD name
+  for name in vm-ecosystem "${crates[@]}"; do
+    local dir=crates/${name#ecosystem-}
+    [ "$name" = ecosystem-core ] && dir=crates/ecosystem-core
+    [ "$name" = vm-ecosystem ] && dir=.
+    local fresh=$scratch/uses-$name
+    cargo new --quiet --vcs none "$fresh"
+    (cd "$fresh" && cargo add --quiet --path "$root/$dir")
+    cp "scripts/outside/${name//-/_}.rs" "$fresh/src/main.rs"
+    (cd "$fresh" && CARGO_TARGET_DIR="$root/target/outside" cargo run --quiet)
+  done
+}
+
+package() {
+  step "packages"
+  cargo package --workspace --quiet --allow-dirty
+  cargo bench -- --test
+}
+
+real_backends() {
+  step "tests against real programs"
+  ECO_REAL=1 cargo test --all-features --tests real_ 2>&1 | tee "$scratch/real.txt" | grep -E '^test |^skipped|^test result: .* [1-9][0-9]* passed' || true
+  ! grep -q 'FAILED\|^skipped:' "$scratch/real.txt"
+}
+
+simulations() {
+  step "10,000 random event sequences through the engine and the simulator"
+  PROPTEST_CASES=10000 cargo test --release -p ecosystem-reconfig --all-features --test properties
+}
+
+format_and_lints
+tests
+docs
+quickstart
+if [ "$tier" != fast ]; then
+  examples
+  features
+  dependency_rules
+  outside_crates
+  package
+  real_backends
+fi
+[ "$tier" = slow ] && simulations
+[ -f "$scratch/tests.txt" ] && awk '/^test result:/ { p += $4; f += $6 } END { printf "\n%d passed, %d failed\n", p, f }' "$scratch/tests.txt"
