@@ -1,0 +1,113 @@
+//! A forecast: point values and prediction intervals.
+
+use crate::error::PredictError;
+
+/// Longest horizon any model predicts: a month of minutes and some more. It bounds time and memory of one call.
+pub const MAX_HORIZON: usize = 50_000;
+
+/// Values to come, one per step of the sampling period, first the step after the last observation.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Forecast {
+    /// Expected value per step.
+    pub point: Vec<f64>,
+    /// One entry per level asked for, in the order asked.
+    pub intervals: Vec<Interval>,
+}
+
+/// A central prediction interval: the value lies inside with probability `level`, above `upper` with `(1 - level) / 2`.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Interval {
+    /// Probability of lying inside, strictly between 0 and 1.
+    pub level: f64,
+    /// Lower end per step.
+    pub lower: Vec<f64>,
+    /// Upper end per step.
+    pub upper: Vec<f64>,
+}
+
+impl Interval {
+    /// Puts an interval together from its ends.
+    ///
+    /// # Panics
+    /// When `lower` and `upper` have different lengths.
+    pub fn new(level: f64, lower: Vec<f64>, upper: Vec<f64>) -> Self {
+        assert_eq!(lower.len(), upper.len(), "both ends of an interval have the same number of steps");
+        Self { level, lower, upper }
+    }
+}
+
+impl Forecast {
+    /// A forecast without intervals.
+    ///
+    /// # Example
+    /// ```
+    /// let f = ecosystem_forecast::Forecast::from_point(vec![1.0, 2.0]);
+    /// assert_eq!(f.horizon(), 2);
+    /// assert!(f.intervals.is_empty());
+    /// ```
+    pub fn from_point(point: Vec<f64>) -> Self {
+        Self { point, intervals: Vec::new() }
+    }
+
+    /// The same forecast with intervals.
+    #[must_use]
+    pub fn with_intervals(mut self, intervals: Vec<Interval>) -> Self {
+        self.intervals = intervals;
+        self
+    }
+
+    /// Number of steps predicted.
+    pub fn horizon(&self) -> usize {
+        self.point.len()
+    }
+
+    /// The interval of a level, if it was asked for.
+    pub fn interval(&self, level: f64) -> Option<&Interval> {
+        self.intervals.iter().find(|i| (i.level - level).abs() < 1e-9)
+    }
+
+    /// Raises and lowers every number into `[low, high]`, for quantities with natural limits (a share of CPU, a count).
+    #[must_use]
+    pub fn clamped(mut self, low: f64, high: f64) -> Self {
+        let clamp = |v: &mut Vec<f64>| v.iter_mut().for_each(|x| *x = x.max(low).min(high));
+        clamp(&mut self.point);
+        for interval in &mut self.intervals {
+            clamp(&mut interval.lower);
+            clamp(&mut interval.upper);
+        }
+        self
+    }
+
+    /// Builds normal intervals from a standard deviation per step.
+    pub(crate) fn normal(point: Vec<f64>, sigma: &[f64], levels: &[f64]) -> Self {
+        let intervals = levels
+            .iter()
+            .map(|&level| {
+                let z = crate::stats::normal_quantile(0.5 + level / 2.0);
+                Interval {
+                    level,
+                    lower: point.iter().zip(sigma).map(|(p, s)| p - z * s).collect(),
+                    upper: point.iter().zip(sigma).map(|(p, s)| p + z * s).collect(),
+                }
+            })
+            .collect();
+        Self { point, intervals }
+    }
+}
+
+/// Checks horizon and levels of a prediction.
+pub(crate) fn check_request(horizon: usize, levels: &[f64]) -> Result<(), PredictError> {
+    if horizon == 0 || horizon > MAX_HORIZON {
+        return Err(PredictError::Horizon { horizon });
+    }
+    for (index, &level) in levels.iter().enumerate() {
+        if !(level > 0.0 && level < 1.0) {
+            return Err(PredictError::Level { index, level });
+        }
+    }
+    Ok(())
+}
