@@ -1,0 +1,166 @@
+//! The Merkle tree of RFC 6962 with every hash of a complete subtree kept.
+//!
+//! # Model
+//! The root over leaves `D[0..n]` is `node(root(D[0..k]), root(D[k..n]))` with `k` the largest power of two
+//! below `n`. Subtrees of `2^level` leaves that start at a multiple of their size never change once complete:
+//! the tree keeps exactly those, `levels[l][i]` being the root of `D[i·2^l .. (i+1)·2^l]`. A push costs one
+//! node hash on average; a root of any size `O(log n)`; memory is 64 bytes per leaf.
+//!
+//! A writer that needs no proofs keeps a [`CompactRange`] instead, which is `O(log n)`.
+
+use crate::hash::{Hash, node_hash};
+
+/// All complete subtrees of a growing log.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Tree {
+    /// INVARIANT: `levels[l].len() == levels[0].len() >> l`.
+    levels: Vec<Vec<Hash>>,
+}
+
+impl Tree {
+    /// A tree without leaves.
+    pub const fn new() -> Self {
+        Self { levels: Vec::new() }
+    }
+
+    /// Number of leaves.
+    pub fn size(&self) -> u64 {
+        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
+    }
+
+    /// Makes room for this many further leaves.
+    pub fn reserve(&mut self, leaves: usize) {
+        if self.levels.is_empty() {
+            self.levels.push(Vec::new());
+        }
+        self.levels[0].reserve(leaves);
+    }
+
+    /// Adds a leaf.
+    pub fn push(&mut self, leaf: Hash) {
+        let mut hash = leaf;
+        for level in 0.. {
+            if level == self.levels.len() {
+                self.levels.push(Vec::new());
+            }
+            let nodes = &mut self.levels[level];
+            nodes.push(hash);
+            if nodes.len() % 2 == 1 {
+                return;
+            }
+            hash = node_hash(&nodes[nodes.len() - 2], &nodes[nodes.len() - 1]);
+        }
+    }
+
+    /// The root of the complete subtree of `2^level` leaves with this index; `None` while it is not complete.
+    pub fn node(&self, level: u32, index: u64) -> Option<Hash> {
+        self.levels.get(level as usize)?.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// The leaf hash at this index.
+    pub fn leaf(&self, index: u64) -> Option<Hash> {
+        self.node(0, index)
+    }
+
+    /// The root over all leaves.
+    ///
+    /// ```
+    /// use ecosystem_audit::{Hash, Tree, leaf_hash, node_hash};
+    /// let mut tree = Tree::new();
+    /// assert_eq!(tree.root(), Hash::EMPTY_ROOT);
+    /// let (a, b, c) = (leaf_hash(b"a"), leaf_hash(b"b"), leaf_hash(b"c"));
+    /// for leaf in [a, b, c] {
+    ///     tree.push(leaf);
+    /// }
+    /// assert_eq!(tree.root(), node_hash(&node_hash(&a, &b), &c));
+    /// assert_eq!(tree.root_at(2), Some(node_hash(&a, &b)));
+    /// ```
+    pub fn root(&self) -> Hash {
+        self.compact(self.size()).root()
+    }
+
+    /// The root over the first `size` leaves; `None` if there are fewer. Costs `O(log size)` hashes.
+    pub fn root_at(&self, size: u64) -> Option<Hash> {
+        (size <= self.size()).then(|| self.compact(size).root())
+    }
+
+    /// The compact range of the first `size` leaves, which must exist.
+    pub(crate) fn compact(&self, size: u64) -> CompactRange {
+        let mut peaks = Vec::with_capacity(size.count_ones() as usize);
+        let mut start = 0_u64;
+        for level in (0..u64::BITS).rev().filter(|level| size >> level & 1 == 1) {
+            peaks.push(self.node(level, start >> level).expect("complete subtrees are kept"));
+            start += 1 << level;
+        }
+        CompactRange { size, peaks }
+    }
+
+    /// The compact range of the first `size` leaves; `None` if there are fewer.
+    pub fn compact_range(&self, size: u64) -> Option<CompactRange> {
+        (size <= self.size()).then(|| self.compact(size))
+    }
+}
+
+/// The roots of the largest complete subtrees that make up a log, left to right: all a writer or verifier needs
+/// to go on, in `O(log n)` memory.
+///
+/// ```
+/// use ecosystem_audit::{CompactRange, Tree, leaf_hash};
+/// let (mut tree, mut range) = (Tree::new(), CompactRange::new());
+/// for i in 0..1000_u32 {
+///     tree.push(leaf_hash(&i.to_be_bytes()));
+///     range.push(leaf_hash(&i.to_be_bytes()));
+/// }
+/// assert_eq!(range.root(), tree.root());
+/// assert_eq!(range.peaks().len(), 6); // 1000 = 512 + 256 + 128 + 64 + 32 + 8
+/// ```
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub struct CompactRange {
+    size: u64,
+    /// INVARIANT: one hash per bit set in `size`, largest subtree first.
+    peaks: Vec<Hash>,
+}
+
+impl CompactRange {
+    /// The range of no leaves.
+    pub const fn new() -> Self {
+        Self { size: 0, peaks: Vec::new() }
+    }
+
+    /// A range from its parts; `None` unless there is one peak per bit set in `size`.
+    pub fn from_parts(size: u64, peaks: Vec<Hash>) -> Option<Self> {
+        (size.count_ones() as usize == peaks.len()).then_some(Self { size, peaks })
+    }
+
+    /// Number of leaves.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The roots of the complete subtrees, largest first.
+    pub fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+
+    /// Adds a leaf: one node hash on average.
+    pub fn push(&mut self, leaf: Hash) {
+        let mut hash = leaf;
+        for _ in 0..self.size.trailing_ones() {
+            // There is one peak per bit set in size.
+            if let Some(left) = self.peaks.pop() {
+                hash = node_hash(&left, &hash);
+            }
+        }
+        self.peaks.push(hash);
+        self.size += 1;
+    }
+
+    /// The root over all leaves: the peaks folded from the right.
+    pub fn root(&self) -> Hash {
+        let mut peaks = self.peaks.iter().rev();
+        match peaks.next() {
+            None => Hash::EMPTY_ROOT,
+            Some(last) => peaks.fold(*last, |right, left| node_hash(left, &right)),
+        }
+    }
+}
