@@ -25,3 +25,7 @@ pub use state::{InvalidState, State};
 pub use tree::{CompactRange, Tree};
 pub use value::{InvalidJson, Value, ValueRef};
 pub use writer::{Receipt, Writer};
+
+// Using the log.
+pub mod access;
+pub mod civil;
