@@ -117,7 +117,7 @@ impl Dependency {
             kind,
             strength: Strength::default(),
             mode: CallMode::default(),
-            protocol: Arc::from(""),
+            protocol: Arc::default(),
             port: None,
             calls_per_1000_s: 0,
             bytes_per_s: 0,

@@ -1,12 +1,12 @@
 //! The ecosystem map: components, the edges between them, and the rules of their placement.
 
+use crate::analysis::{Digraph, EdgeSelection, dense};
 use crate::component::Component;
 use crate::dependency::{Dependency, DependencyKind};
 use crate::id::ComponentId;
 use crate::rules::Rule;
 use indexmap::IndexMap;
-use petgraph::Direction;
-use petgraph::graph::{DiGraph, NodeIndex};
+use std::fmt;
 use std::sync::Arc;
 
 /// Why a set of components and edges is not an ecosystem.
@@ -66,7 +66,7 @@ pub enum EcosystemError {
 pub struct EcosystemBuilder {
     name: Arc<str>,
     components: Vec<Arc<Component>>,
-    dependencies: Vec<Dependency>,
+    dependencies: Vec<Arc<Dependency>>,
     rules: Vec<Rule>,
 }
 
@@ -80,8 +80,8 @@ impl EcosystemBuilder {
 
     /// Adds an edge. Edges of the same kind between the same components become one, with all their evidence.
     #[must_use]
-    pub fn dependency(mut self, dependency: Dependency) -> Self {
-        self.dependencies.push(dependency);
+    pub fn dependency(mut self, dependency: impl Into<Arc<Dependency>>) -> Self {
+        self.dependencies.push(dependency.into());
         self
     }
 
@@ -90,6 +90,16 @@ impl EcosystemBuilder {
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
         self
+    }
+
+    /// The parts of a map that share what they can with another one.
+    pub(crate) const fn of_parts(
+        name: Arc<str>,
+        components: Vec<Arc<Component>>,
+        dependencies: Vec<Arc<Dependency>>,
+        rules: Vec<Rule>,
+    ) -> Self {
+        Self { name, components, dependencies, rules }
     }
 
     /// Checks everything and makes the map. O(V + E) apart from look-ups of names.
@@ -107,56 +117,92 @@ impl EcosystemBuilder {
                 return Err(EcosystemError::DuplicateComponent { component: id });
             }
         }
-        let mut edges: IndexMap<(u32, u32, DependencyKind), Dependency> = IndexMap::new();
-        for dependency in self.dependencies {
-            let key = edge_key(&components, &dependency)?;
-            match edges.get_mut(&key) {
-                Some(known) => merge(known, dependency),
-                None => {
-                    edges.insert(key, dependency);
-                }
-            }
-        }
         for rule in &self.rules {
             if let Some(unknown) = rule.kind.components().find(|id| !components.contains_key(*id)) {
                 let (rule, unknown) = (Arc::clone(&rule.name), unknown.clone());
                 return Err(EcosystemError::UnknownInRule { rule, unknown });
             }
         }
-        let mut graph = DiGraph::with_capacity(components.len(), edges.len());
-        for _ in 0..components.len() {
-            graph.add_node(());
-        }
-        for (position, &(from, to, _)) in edges.keys().enumerate() {
-            graph.add_edge(NodeIndex::new(from as usize), NodeIndex::new(to as usize), position);
-        }
-        let dependencies = edges.into_values().map(Arc::new).collect();
-        Ok(Ecosystem { name: self.name, components, dependencies, rules: self.rules.into(), graph })
+        let (dependencies, topology) = connect(&components, self.dependencies)?;
+        Ok(Ecosystem {
+            name: self.name,
+            components: Arc::new(components),
+            dependencies: dependencies.into(),
+            rules: self.rules.into(),
+            topology: Arc::new(topology),
+        })
     }
 }
 
-fn edge_key(
+/// Resolves the ends of all edges, joins doubles and makes the index arrays. O(V + E) apart from look-ups of names.
+fn connect(
+    components: &IndexMap<ComponentId, Arc<Component>>,
+    mut dependencies: Vec<Arc<Dependency>>,
+) -> Result<(Vec<Arc<Dependency>>, Topology), EcosystemError> {
+    let mut ends = Vec::with_capacity(dependencies.len());
+    for dependency in &dependencies {
+        ends.push(resolve(components, dependency)?);
+    }
+    let out = Digraph::of_valid(components.len(), &ends);
+    let first_of = doubles(&out, &dependencies);
+    if first_of.iter().enumerate().all(|(position, &first)| position == first as usize) {
+        let topology = Topology::new(components.len(), ends, &dependencies);
+        return Ok((dependencies, topology));
+    }
+    for position in 0..dependencies.len() {
+        let first = first_of[position] as usize;
+        if first != position {
+            let double = Arc::clone(&dependencies[position]);
+            merge(Arc::make_mut(&mut dependencies[first]), &double);
+        }
+    }
+    let keep = |position: usize| first_of[position] as usize == position;
+    let ends = ends.into_iter().enumerate().filter(|&(p, _)| keep(p)).map(|(_, pair)| pair).collect();
+    let dependencies: Vec<_> =
+        dependencies.into_iter().enumerate().filter(|&(p, _)| keep(p)).map(|(_, d)| d).collect();
+    let topology = Topology::new(components.len(), ends, &dependencies);
+    Ok((dependencies, topology))
+}
+
+/// For each edge the position of the first edge of its kind between the same two components.
+fn doubles(out: &Digraph, dependencies: &[Arc<Dependency>]) -> Vec<u32> {
+    const NONE: u32 = u32::MAX;
+    let mut first_of: Vec<u32> = vec![NONE; dependencies.len()];
+    let mut seen = vec![(NONE, NONE); out.nodes() * DependencyKind::ALL.len()];
+    for node in 0..out.nodes() {
+        let stamp = dense(node);
+        for (&target, &position) in out.successors(node).iter().zip(out.edge_ids(node)) {
+            let kind = dependencies[position as usize].kind as usize;
+            let slot = &mut seen[target as usize * DependencyKind::ALL.len() + kind];
+            if slot.0 != stamp {
+                *slot = (stamp, position);
+            }
+            first_of[position as usize] = slot.1;
+        }
+    }
+    first_of
+}
+
+fn resolve(
     components: &IndexMap<ComponentId, Arc<Component>>,
     edge: &Dependency,
-) -> Result<(u32, u32, DependencyKind), EcosystemError> {
+) -> Result<(u32, u32), EcosystemError> {
     let find = |id: &ComponentId| {
-        components.get_index_of(id).and_then(|ix| u32::try_from(ix).ok()).ok_or_else(|| {
-            EcosystemError::UnknownEndpoint {
-                from: edge.from.clone(),
-                to: edge.to.clone(),
-                unknown: id.clone(),
-            }
+        components.get_index_of(id).map(dense).ok_or_else(|| EcosystemError::UnknownEndpoint {
+            from: edge.from.clone(),
+            to: edge.to.clone(),
+            unknown: id.clone(),
         })
     };
     let (from, to) = (find(&edge.from)?, find(&edge.to)?);
     if from == to {
         return Err(EcosystemError::SelfDependency { component: edge.from.clone(), kind: edge.kind });
     }
-    Ok((from, to, edge.kind))
+    Ok((from, to))
 }
 
 /// Two statements about the same edge: traffic adds up, the stricter needs win, evidence is kept from both.
-fn merge(known: &mut Dependency, other: Dependency) {
+fn merge(known: &mut Dependency, other: &Dependency) {
     known.strength = known.strength.max(other.strength);
     known.mode = known.mode.min(other.mode);
     known.calls_per_1000_s = known.calls_per_1000_s.saturating_add(other.calls_per_1000_s);
@@ -168,11 +214,11 @@ fn merge(known: &mut Dependency, other: Dependency) {
     known.port = known.port.or(other.port);
     known.fan_out_permille = known.fan_out_permille.max(other.fan_out_permille);
     if known.protocol.is_empty() {
-        known.protocol = other.protocol;
+        known.protocol = Arc::clone(&other.protocol);
     }
-    for evidence in other.evidence {
-        if !known.evidence.contains(&evidence) {
-            known.evidence.push(evidence);
+    for evidence in &other.evidence {
+        if !known.evidence.contains(evidence) {
+            known.evidence.push(evidence.clone());
         }
     }
 }
@@ -180,7 +226,8 @@ fn merge(known: &mut Dependency, other: Dependency) {
 /// Components and the edges between them; immutable and always valid, made by [`Ecosystem::builder`].
 ///
 /// Components keep the order in which they were added; [`component_index`](Self::component_index) gives the dense
-/// index that algorithms use. A change makes a new ecosystem that shares the unchanged parts.
+/// index that algorithms use. A change makes a new ecosystem that shares the unchanged parts; a clone shares all of
+/// them and costs nothing.
 ///
 /// # Example
 /// ```
@@ -195,21 +242,34 @@ fn merge(known: &mut Dependency, other: Dependency) {
 /// assert_eq!(shop.dependants_of(1).next().unwrap().from.as_str(), "web");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Ecosystem {
     name: Arc<str>,
-    components: IndexMap<ComponentId, Arc<Component>>,
-    dependencies: Vec<Arc<Dependency>>,
+    components: Arc<IndexMap<ComponentId, Arc<Component>>>,
+    dependencies: Arc<[Arc<Dependency>]>,
     rules: Arc<[Rule]>,
-    // INVARIANT: node i is component i; edge weight p is the position in `dependencies`.
-    graph: DiGraph<(), usize>,
+    // INVARIANT: node i is component i; edge p is position p in `dependencies`.
+    topology: Arc<Topology>,
+}
+
+impl fmt::Debug for Ecosystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ecosystem")
+            .field("name", &self.name)
+            .field("components", &self.components)
+            .field("dependencies", &self.dependencies)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PartialEq for Ecosystem {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
-            && self.components.as_slice() == other.components.as_slice()
-            && self.dependencies == other.dependencies
+            && (Arc::ptr_eq(&self.components, &other.components)
+                || self.components.as_slice() == other.components.as_slice())
+            && (Arc::ptr_eq(&self.dependencies, &other.dependencies)
+                || self.dependencies == other.dependencies)
             && self.rules == other.rules
     }
 }
@@ -227,7 +287,7 @@ impl Ecosystem {
         EcosystemBuilder {
             name: Arc::clone(&self.name),
             components: self.components.values().cloned().collect(),
-            dependencies: self.dependencies.iter().map(|d| Dependency::clone(d)).collect(),
+            dependencies: self.dependencies.to_vec(),
             rules: self.rules.to_vec(),
         }
     }
@@ -274,12 +334,12 @@ impl Ecosystem {
 
     /// Edges that start at a component: what it needs, in the order in which they were added.
     pub fn dependencies_of(&self, index: usize) -> impl Iterator<Item = &Dependency> {
-        self.edges_of(index, Direction::Outgoing)
+        self.topology.out.edge_ids(index).iter().map(|&position| &*self.dependencies[position as usize])
     }
 
     /// Edges that end at a component: what needs it, in the order in which they were added.
     pub fn dependants_of(&self, index: usize) -> impl Iterator<Item = &Dependency> {
-        self.edges_of(index, Direction::Incoming)
+        self.topology.into.edge_ids(index).iter().map(|&position| &*self.dependencies[position as usize])
     }
 
     /// Placement rules.
@@ -287,11 +347,63 @@ impl Ecosystem {
         &self.rules
     }
 
-    fn edges_of(&self, index: usize, direction: Direction) -> impl Iterator<Item = &Dependency> {
-        let edges = self.graph.edges_directed(NodeIndex::new(index), direction);
-        let mut positions: Vec<usize> = edges.map(|edge| *edge.weight()).collect();
-        positions.reverse();
-        positions.into_iter().map(|position| &*self.dependencies[position])
+    /// Position of the edge of one kind between two components in [`Self::dependencies`].
+    pub fn dependency_position(
+        &self,
+        from: &ComponentId,
+        to: &ComponentId,
+        kind: DependencyKind,
+    ) -> Option<usize> {
+        let (from, to) = (self.component_index(from)?, self.component_index(to)?);
+        let (out, into) = (self.topology.out.edge_ids(from), self.topology.into.edge_ids(to));
+        let shorter = if out.len() <= into.len() { out } else { into };
+        let ends = (dense(from), dense(to));
+        shorter.iter().map(|&position| position as usize).find(|&position| {
+            self.topology.ends[position] == ends && self.dependencies[position].kind == kind
+        })
+    }
+
+    /// The edge of one kind between two components.
+    pub fn dependency(
+        &self,
+        from: &ComponentId,
+        to: &ComponentId,
+        kind: DependencyKind,
+    ) -> Option<&Dependency> {
+        self.dependency_position(from, to, kind).map(|position| &*self.dependencies[position])
+    }
+
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    pub(crate) fn shared_components(&self) -> &Arc<IndexMap<ComponentId, Arc<Component>>> {
+        &self.components
+    }
+
+    pub(crate) fn shared_dependencies(&self) -> &Arc<[Arc<Dependency>]> {
+        &self.dependencies
+    }
+}
+
+/// The edges as index arrays, for algorithms.
+#[derive(Clone, Debug)]
+pub(crate) struct Topology {
+    /// Both ends of every edge.
+    pub(crate) ends: Vec<(u32, u32)>,
+    /// Kind and strength of every edge, see [`EdgeSelection`](crate::analysis::EdgeSelection).
+    pub(crate) tags: Vec<u8>,
+    /// Edges by where they start.
+    pub(crate) out: Digraph,
+    /// Edges by where they end.
+    pub(crate) into: Digraph,
+}
+
+impl Topology {
+    fn new(nodes: usize, ends: Vec<(u32, u32)>, dependencies: &[Arc<Dependency>]) -> Self {
+        let out = Digraph::of_valid(nodes, &ends);
+        let into = out.reversed();
+        Self { tags: dependencies.iter().map(|d| EdgeSelection::tag(d)).collect(), ends, out, into }
     }
 }
 

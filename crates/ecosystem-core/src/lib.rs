@@ -3,13 +3,19 @@
 //! - [`Ecosystem`]: components and the dependencies between them, each edge with its evidence.
 //! - [`Infrastructure`]: Region › Zone › Rack › Host with capacities, prices and distances.
 //! - [`Placement`]: which replica runs on which host; [`Rule`]s say what it must look like.
+//! - [`analysis`]: order, cycles, blast radius, weak points; [`diff`](diff()): what changed between two maps.
+//! - `export` (feature `export`): a map as JSON, DOT and more.
 //! - [`MetricsSource`], [`Hypervisor`], [`Journal`]: what a host application implements.
 //!
 //! The crate does no IO and reads no clock: moments are [`Timestamp`]s handed in.
 
+pub mod analysis;
 mod component;
 mod dependency;
+mod diff;
 mod ecosystem;
+#[cfg(feature = "export")]
+pub mod export;
 mod finding;
 mod hypervisor;
 mod id;
@@ -19,11 +25,14 @@ mod metrics;
 mod placement;
 mod resources;
 mod rules;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 mod units;
 
 pub use component::{Component, Criticality, Kind, Port, Requirements, Slo, Version};
 pub use dependency::{CallMode, Dependency, DependencyKind, Strength};
+pub use diff::{ApplyError, Change, EcosystemDiff, FieldChange, diff};
 pub use ecosystem::{Ecosystem, EcosystemBuilder, EcosystemError};
 pub use finding::{Confidence, Evidence, EvidenceKind, Finding, FindingLevel, Place};
 pub use hypervisor::{

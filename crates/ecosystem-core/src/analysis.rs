@@ -1,0 +1,22 @@
+//! What the structure of a map says: order, cycles, reach of a failure, weak points.
+//!
+//! Every function takes a finished [`Ecosystem`](crate::Ecosystem), returns plain data with names, and is iterative:
+//! the depth of the graph never becomes depth of the call stack. `docs/analyses.md` holds definitions and sources.
+
+mod blast;
+mod digraph;
+mod order;
+mod scc;
+mod selection;
+mod spof;
+
+pub use blast::{Affected, BlastRadius, Impact, blast_radius, blast_radius_over};
+pub use digraph::{Digraph, DigraphError};
+pub use order::{Cycle, StartOrder, cycles, start_order, upgrade_order};
+pub use scc::{Components, strong_components};
+pub use selection::EdgeSelection;
+pub use spof::{
+    Bridge, SinglePoint, SinglePointReason, SinglePointSettings, SinglePoints, single_points_of_failure,
+};
+
+pub(crate) use digraph::dense;

@@ -1,0 +1,254 @@
+//! A directed graph as two arrays (compressed sparse rows): what the algorithms run on.
+
+use petgraph::visit::{GraphBase, GraphRef, IntoNeighbors, VisitMap, Visitable};
+
+/// A dense index as it is stored; maps never hold more than `u32::MAX` parts.
+pub(crate) fn dense(index: usize) -> u32 {
+    u32::try_from(index).expect("a map holds fewer than 2^32 parts")
+}
+
+/// Why a list of edges is not a graph.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DigraphError {
+    /// An edge names a node that is not there.
+    #[error("edge {edge} names node {node}, expected a number below {nodes}")]
+    NodeOutOfRange {
+        /// Position of the edge in the list.
+        edge: usize,
+        /// The node it names.
+        node: u32,
+        /// Number of nodes.
+        nodes: usize,
+    },
+    /// More than 2³² − 2 nodes or edges.
+    #[error("{count} {what}, expected fewer than 4294967295")]
+    TooLarge {
+        /// `nodes` or `edges`.
+        what: &'static str,
+        /// How many.
+        count: usize,
+    },
+}
+
+/// A directed graph with nodes `0..nodes` and edges in compressed sparse rows: 8 bytes an edge, 4 a node.
+///
+/// Parallel edges and loops are kept; the successors of a node keep the order of the list.
+///
+/// # Example
+/// ```
+/// use ecosystem_core::analysis::{Digraph, strong_components};
+///
+/// let graph = Digraph::new(3, &[(0, 1), (1, 0), (1, 2)])?;
+/// assert_eq!(graph.successors(1), [0, 2]);
+/// assert_eq!(strong_components(&graph).count(), 2);
+/// # Ok::<(), ecosystem_core::analysis::DigraphError>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Digraph {
+    // INVARIANT: `offsets` has one entry more than there are nodes, rises, and ends with the number of edges.
+    offsets: Vec<u32>,
+    targets: Vec<u32>,
+    edges: Vec<u32>,
+}
+
+impl Digraph {
+    /// The graph of a list of edges. O(nodes + edges).
+    pub fn new(nodes: usize, edges: &[(u32, u32)]) -> Result<Self, DigraphError> {
+        for (what, count) in [("nodes", nodes), ("edges", edges.len())] {
+            if count >= u32::MAX as usize {
+                return Err(DigraphError::TooLarge { what, count });
+            }
+        }
+        for (edge, &(from, to)) in edges.iter().enumerate() {
+            let node = from.max(to);
+            if node as usize >= nodes {
+                return Err(DigraphError::NodeOutOfRange { edge, node, nodes });
+            }
+        }
+        Ok(Self::of_valid(nodes, edges))
+    }
+
+    /// [`Self::new`] for ends that are known to be in range.
+    pub(crate) fn of_valid(nodes: usize, edges: &[(u32, u32)]) -> Self {
+        Self::of_iter(
+            nodes,
+            edges.iter().enumerate().map(|(position, &(from, to))| (from, to, dense(position))),
+        )
+    }
+
+    /// A graph of `(from, to, edge id)`; the iterator is walked twice (count, then fill).
+    pub(crate) fn of_iter(nodes: usize, edges: impl Iterator<Item = (u32, u32, u32)> + Clone) -> Self {
+        let mut offsets = vec![0_u32; nodes + 1];
+        for (from, _, _) in edges.clone() {
+            offsets[from as usize + 1] += 1;
+        }
+        for node in 0..nodes {
+            offsets[node + 1] += offsets[node];
+        }
+        let count = offsets[nodes] as usize;
+        let (mut targets, mut ids) = (vec![0_u32; count], vec![0_u32; count]);
+        let mut next = offsets.clone();
+        for (from, to, id) in edges {
+            let slot = &mut next[from as usize];
+            targets[*slot as usize] = to;
+            ids[*slot as usize] = id;
+            *slot += 1;
+        }
+        Self { offsets, targets, edges: ids }
+    }
+
+    /// The same edges turned round; edge numbers stay. O(nodes + edges).
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        let mut turned: Vec<(u32, u32, u32)> = vec![(0, 0, 0); self.targets.len()];
+        let dense_ids = self.edges.iter().all(|&id| (id as usize) < self.targets.len());
+        for node in 0..self.nodes() {
+            for slot in self.range(node) {
+                // in order of edge number, so that the predecessors of a node keep the order of the list
+                let place = if dense_ids { self.edges[slot] as usize } else { slot };
+                turned[place] = (self.targets[slot], dense(node), self.edges[slot]);
+            }
+        }
+        Self::of_iter(self.nodes(), turned.iter().copied())
+    }
+
+    /// Number of nodes.
+    pub fn nodes(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Number of edges.
+    pub fn edge_count(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Where the edges of a node lead; empty for a node that is not there.
+    pub fn successors(&self, node: usize) -> &[u32] {
+        &self.targets[self.range(node)]
+    }
+
+    /// Numbers of the edges of a node, beside [`Self::successors`].
+    pub fn edge_ids(&self, node: usize) -> &[u32] {
+        &self.edges[self.range(node)]
+    }
+
+    /// All edges as `(from, to, edge number)`, by node.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+        (0..self.nodes()).flat_map(move |node| {
+            self.range(node).map(move |s| (dense(node), self.targets[s], self.edges[s]))
+        })
+    }
+
+    /// Both directions of every edge, each pair of neighbours once, without loops. O(E log E).
+    pub(crate) fn undirected(&self) -> Self {
+        let mut pairs: Vec<(u32, u32)> = Vec::with_capacity(2 * self.edge_count());
+        for (from, to, _) in self.iter().filter(|&(from, to, _)| from != to) {
+            pairs.push((from, to));
+            pairs.push((to, from));
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        Self::of_valid(self.nodes(), &pairs)
+    }
+
+    /// Positions of a node's edges in the arrays.
+    pub(crate) fn range(&self, node: usize) -> core::ops::Range<usize> {
+        match (self.offsets.get(node), self.offsets.get(node + 1)) {
+            (Some(&from), Some(&to)) => from as usize..to as usize,
+            _ => 0..0,
+        }
+    }
+
+    /// Target at a position of [`Self::range`].
+    pub(crate) fn target(&self, slot: usize) -> usize {
+        self.targets[slot] as usize
+    }
+}
+
+/// A graph with one more node that leads to the given entries: the root that dominator algorithms want.
+#[derive(Clone, Copy)]
+pub(crate) struct Rooted<'a> {
+    graph: &'a Digraph,
+    entries: &'a [u32],
+}
+
+impl<'a> Rooted<'a> {
+    pub(crate) const fn new(graph: &'a Digraph, entries: &'a [u32]) -> Self {
+        Self { graph, entries }
+    }
+
+    pub(crate) fn root(&self) -> u32 {
+        dense(self.graph.nodes())
+    }
+}
+
+impl GraphBase for Rooted<'_> {
+    type NodeId = u32;
+    type EdgeId = (u32, u32);
+}
+
+impl GraphRef for Rooted<'_> {}
+
+impl<'a> IntoNeighbors for Rooted<'a> {
+    type Neighbors = core::iter::Copied<core::slice::Iter<'a, u32>>;
+
+    fn neighbors(self, node: u32) -> Self::Neighbors {
+        if node as usize == self.graph.nodes() {
+            self.entries.iter().copied()
+        } else {
+            self.graph.successors(node as usize).iter().copied()
+        }
+    }
+}
+
+/// Which nodes were visited.
+pub(crate) struct Visited(Vec<bool>);
+
+impl VisitMap<u32> for Visited {
+    fn visit(&mut self, node: u32) -> bool {
+        !core::mem::replace(&mut self.0[node as usize], true)
+    }
+
+    fn is_visited(&self, node: &u32) -> bool {
+        self.0[*node as usize]
+    }
+
+    fn unvisit(&mut self, node: u32) -> bool {
+        core::mem::replace(&mut self.0[node as usize], false)
+    }
+}
+
+impl Visitable for Rooted<'_> {
+    type Map = Visited;
+
+    fn visit_map(&self) -> Visited {
+        Visited(vec![false; self.graph.nodes() + 1])
+    }
+
+    fn reset_map(&self, map: &mut Visited) {
+        map.0.clear();
+        map.0.resize(self.graph.nodes() + 1, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turning_edges_round_twice_changes_nothing() {
+        let graph = Digraph::new(4, &[(0, 1), (2, 1), (1, 3), (0, 1), (3, 3)]).unwrap();
+        let turned = graph.reversed();
+        assert_eq!(turned.successors(1), [0, 2, 0]);
+        assert_eq!(turned.edge_ids(1), [0, 1, 3]);
+        assert_eq!(turned.reversed(), graph);
+        assert_eq!(graph.undirected().successors(1), [0, 2, 3]);
+    }
+
+    #[test]
+    fn a_node_out_of_range_is_named() {
+        let error = Digraph::new(2, &[(0, 1), (0, 2)]).unwrap_err();
+        assert_eq!(error.to_string(), "edge 1 names node 2, expected a number below 2");
+    }
+}

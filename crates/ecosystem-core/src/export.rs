@@ -1,0 +1,4 @@
+//! Maps, infrastructures and placements as text. Every function is pure: a string comes out, nothing is written.
+
+pub mod dot;
+pub mod json;
