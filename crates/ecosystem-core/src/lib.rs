@@ -19,8 +19,12 @@ pub mod export;
 mod finding;
 mod hypervisor;
 mod id;
+#[cfg(feature = "manifest")]
+mod infer;
 mod infra;
 mod journal;
+#[cfg(feature = "manifest")]
+pub mod manifest;
 mod metrics;
 mod placement;
 mod resources;

@@ -1,0 +1,3 @@
+//! What can be inferred from images, ports and values, and on what it rests.
+
+pub(crate) mod image;
