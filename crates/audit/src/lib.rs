@@ -44,4 +44,8 @@ pub use writer::{Receipt, Writer};
 
 // Using the log.
 pub mod access;
+pub mod change;
 pub mod civil;
+mod json;
+
+pub use json::Json;
