@@ -1,10 +1,14 @@
-//! Kernels of the using half: authorization.
+//! Kernels of the using half: authorization, indexed queries.
+//!
+//! `AUDIT_BENCH_ENTRIES` sets the size of the log (default 1,000,000).
 
 use core::hint::black_box;
 use core::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ecosystem_audit::access::{Authorizer, Condition, Effect, Policy, Principal, Request, Rule};
+use ecosystem_audit::query::{self, Filter, Index};
+use ecosystem_audit::{Category, Draft, Log, Severity};
 
 /// 1,000 rules: 40 roles in a chain of groups, 25 teams with 40 rules each, a fifth of them with conditions.
 fn policy() -> Policy {
@@ -65,5 +69,59 @@ fn authorization(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, authorization);
+/// A year of a fleet: 200 actors, 500 subjects on 20 paths, 1 in 1,000 entries critical, 5 per operation.
+fn log(entries: u64) -> (Log, Index) {
+    let (mut log, mut index) = (Log::new(), Index::default());
+    let step = 365 * 86_400_000 / entries.max(1);
+    let categories = [Category::CHANGE, Category::PLACEMENT, Category::SCALING, Category::ACCESS];
+    for i in 0..entries {
+        let mixed = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let draft = Draft::new(
+            1_700_000_000_000 + i * step,
+            format!("actor-{}", mixed % 200),
+            "vm.resize",
+            format!("zone-{}/vm-{}", mixed % 20, mixed % 500),
+        )
+        .with_category(categories[usize::try_from(mixed % 4).expect("small")].clone())
+        .with_severity(if mixed % 1_000 == 7 { Severity::Critical } else { Severity::Info })
+        .with_correlation_id(format!("op-{}", i / 5))
+        .with_reason("load above target for ten minutes");
+        let receipt = log.append(&draft).expect("well formed");
+        index.push(&log.entry(receipt.seq).expect("just appended"));
+    }
+    (log, index)
+}
+
+fn queries(c: &mut Criterion) {
+    let entries =
+        std::env::var("AUDIT_BENCH_ENTRIES").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000_u64);
+    let (log, index) = log(entries);
+    let middle = log.entry(entries / 2).expect("not empty").at_unix_ms;
+    let mut group = c.benchmark_group(format!("query/100_of_{entries}"));
+    let cases = [
+        ("time_range", Filter::new().from(middle)),
+        ("actor", Filter::new().actor("actor-17")),
+        ("actor_newest_first", Filter::new().actor("actor-17").newest_first()),
+        (
+            "critical_of_category_after",
+            Filter::new().severity(Severity::Critical).category("change").from(middle),
+        ),
+        ("subject_prefix", Filter::new().subject_prefix("zone-7/")),
+        ("actor_and_subject", Filter::new().actor("actor-17").subject("zone-17/vm-217")),
+        ("correlation", Filter::new().correlation_id("op-77777")),
+    ];
+    for (name, filter) in cases {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                query::run(&log, Some(&index), black_box(&filter))
+                    .expect("the index covers the log")
+                    .hits
+                    .len()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, authorization, queries);
 criterion_main!(benches);

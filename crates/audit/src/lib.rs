@@ -47,5 +47,8 @@ pub mod access;
 pub mod change;
 pub mod civil;
 mod json;
+pub mod query;
+mod summary;
 
 pub use json::Json;
+pub use summary::{MAX_NAMES, Summary};
