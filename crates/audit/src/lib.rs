@@ -46,6 +46,7 @@ pub use writer::{Receipt, Writer};
 pub mod access;
 pub mod change;
 pub mod civil;
+pub mod export;
 mod json;
 pub mod query;
 mod summary;

@@ -53,7 +53,7 @@ fn filter() -> impl Strategy<Value = Filter> {
             let mut f = Filter::new().limit(page.0).subject_prefix(prefix.unwrap_or_default());
             (f.actors, f.categories, f.actions) = (actors, categories, actions);
             (f.subjects, f.correlation_ids) = (subjects, ids);
-            f.text = text.unwrap_or_default().to_owned();
+            text.unwrap_or_default().clone_into(&mut f.text);
             f.max_examined = page.2;
             if let Some(s) = classes.0 {
                 f = f.severity_at_least(Severity::ALL[s]);
