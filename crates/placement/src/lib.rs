@@ -1,1 +1,55 @@
 //! Places whole application stacks on zones, racks and hosts at least cost and says why.
+//!
+//! [`Problem::builder`] takes an ecosystem and an infrastructure; [`solve`] (or [`Search`], slice by slice) answers with
+//! a [`Solution`]: the placement, its cost by term, a lower bound and the gap, and why each replica is where it is.
+//! [`check`] judges any placement without sharing code with the search. [`DenseBuilder`] is the same problem by index,
+//! for data that does not come from an ecosystem.
+//!
+//! - Infeasible is a [`Status`] with the [`Conflict`], not an error; wrong input is an error when the problem is built.
+//! - All amounts and costs are integers. The result depends on problem and [`Settings`] alone, never on threads or time.
+//! - The crate does no IO, reads no clock and draws no hidden random numbers.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "counts and sums are checked to fit when a problem is built"
+)]
+
+mod bound;
+mod builder;
+mod check;
+mod compile;
+mod conflict;
+mod construct;
+mod custom;
+mod dense;
+mod error;
+mod evaluate;
+mod exact;
+mod explain;
+#[cfg(test)]
+mod fixture;
+mod lower;
+mod par;
+mod problem;
+mod proximity;
+mod rng;
+mod search;
+mod settings;
+mod solution;
+mod state;
+
+pub use builder::DenseBuilder;
+pub use check::{CheckError, check, check_assignment, soft_violations};
+pub use conflict::Conflict;
+pub use custom::{CustomRule, View};
+pub use dense::{Balance, DenseHost, DenseItem, DenseRule, Dimension, Distances, GroupIx, PartitionIx};
+pub use error::ProblemError;
+pub use evaluate::CostTerms;
+pub use explain::{Alternative, ReplicaExplanation, explain};
+pub use problem::{Problem, ProblemBuilder};
+pub use proximity::{Closeness, ProximityMatrix, ProximitySettings, closeness};
+pub use search::{Search, solve};
+pub use settings::{COST_PER_MICRO, Settings, Weights};
+pub use solution::{Solution, Status};

@@ -1,0 +1,166 @@
+//! The local search: simulated annealing over shifts, exchanges and ruin & recreate, several workers side by side.
+
+use crate::bound::lower_bound;
+use crate::dense::Dense;
+use crate::problem::Problem;
+use crate::search::worker::Worker;
+use crate::settings::Settings;
+use crate::solution::{Solution, finish};
+use crate::state::Delta;
+
+mod moves;
+mod ruin;
+mod worker;
+
+/// Slices that a full run is cut into; between them workers compare.
+const ROUNDS: u64 = 40;
+
+/// A search that runs in slices, for hosts with a deadline.
+///
+/// The temperature falls with progress. With [`step`](Self::step) progress is work done by work budget; a host that
+/// goes by the clock says how far it is with [`step_at`](Self::step_at).
+///
+/// # Example
+/// ```
+/// use ecosystem_placement::{DenseBuilder, DenseHost, DenseItem, Search, Settings};
+///
+/// let mut raw = DenseBuilder::default();
+/// for open_cost in [2, 1, 3] {
+///     raw.host(DenseHost { open_cost, ..DenseHost::default() });
+/// }
+/// raw.item(DenseItem::default());
+/// let problem = raw.build()?;
+/// let mut search = Search::new(&problem, &Settings::default().with_work(1_000));
+/// while search.step(100) {}
+/// assert_eq!(search.into_solution().assignment, [1]);
+/// # Ok::<(), ecosystem_placement::ProblemError>(())
+/// ```
+#[derive(Debug)]
+pub struct Search<'p> {
+    problem: &'p Problem,
+    settings: Settings,
+    bound: i64,
+    workers: Vec<Worker<'p>>,
+    /// Progress at which workers compare next.
+    exchange_at: f64,
+}
+
+impl<'p> Search<'p> {
+    /// Prepares the workers: first assignments and temperatures.
+    pub fn new(problem: &'p Problem, settings: &Settings) -> Self {
+        let p: &'p Dense = &problem.dense;
+        let count = settings.workers.clamp(1, 64);
+        let seed = settings.seed;
+        let workers = crate::par::map((0..u64::from(count)).collect(), |k| Worker::new(p, seed, k));
+        let exchange_at = 1.0 / ROUNDS as f64;
+        Self { problem, settings: *settings, bound: lower_bound(p), workers, exchange_at }
+    }
+
+    /// Evaluates about `moves` moves in all workers together. False when the budget is used up or the best assignment
+    /// is proven optimal.
+    pub fn step(&mut self, moves: u64) -> bool {
+        let budget = self.settings.work.max(1);
+        let done = self.work();
+        if done >= budget || self.is_proven() {
+            return false;
+        }
+        self.step_at(moves.min(budget - done), done as f64 / budget as f64)
+    }
+
+    /// Like [`step`](Self::step) for hosts that go by the clock: `progress` runs from 0 to 1. False only when the best
+    /// assignment is proven optimal.
+    pub fn step_at(&mut self, moves: u64, progress: f64) -> bool {
+        let share = moves.div_ceil(self.workers.len() as u64);
+        let progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 1.0 };
+        crate::par::for_each(&mut self.workers, |worker| worker.run(share, progress));
+        if progress >= self.exchange_at {
+            self.exchange_at = progress + 1.0 / ROUNDS as f64;
+            self.exchange();
+        }
+        !self.is_proven()
+    }
+
+    /// Workers that are far behind go on from the leader's current assignment.
+    fn exchange(&mut self) {
+        let leader = self.leader();
+        let (value, assignment) = self.workers[leader].snapshot();
+        for (ix, worker) in self.workers.iter_mut().enumerate() {
+            if ix != leader && value.better_than(worker.current_value()) && worker.should_follow(value) {
+                worker.adopt(&assignment);
+            }
+        }
+    }
+
+    fn leader(&self) -> usize {
+        let mut leader = 0;
+        for (ix, worker) in self.workers.iter().enumerate() {
+            if worker.best_value.better_than(self.workers[leader].best_value) {
+                leader = ix;
+            }
+        }
+        leader
+    }
+
+    fn best_value(&self) -> Delta {
+        self.workers[self.leader()].best_value
+    }
+
+    fn is_proven(&self) -> bool {
+        let best = self.best_value();
+        best.hard == 0 && best.cost <= self.bound
+    }
+
+    /// Work done so far: evaluated moves of all workers.
+    pub fn work(&self) -> u64 {
+        self.workers.iter().map(|w| w.work).sum()
+    }
+
+    /// Cost of the best assignment so far; `None` while none keeps all hard rules.
+    pub fn cost(&self) -> Option<i64> {
+        let best = self.best_value();
+        (best.hard == 0).then_some(best.cost)
+    }
+
+    /// The best assignment so far: the host of each item.
+    pub fn assignment(&self) -> &[u32] {
+        &self.workers[self.leader()].best
+    }
+
+    /// Lower bound of the cost of any placement that keeps all hard rules.
+    pub const fn bound(&self) -> i64 {
+        self.bound
+    }
+
+    /// The best so far, with bound, gap, status and explanation.
+    pub fn into_solution(self) -> Solution {
+        let work = self.work();
+        let leader = self.leader();
+        let best = self.workers.into_iter().nth(leader).map(|w| w.best).unwrap_or_default();
+        finish(self.problem, &self.settings, Some(best), self.bound, work)
+    }
+}
+
+/// Solves a problem within the work budget of the settings.
+///
+/// Small problems are solved exactly. The result depends on problem and settings alone.
+pub fn solve(problem: &Problem, settings: &Settings) -> Solution {
+    if let Some(exact) = crate::exact::solve_exact(&problem.dense, settings.exact_nodes) {
+        return finish(problem, settings, exact.assignment, exact.cost, exact.nodes);
+    }
+    let mut search = Search::new(problem, settings);
+    let slice = (settings.work / ROUNDS).max(1);
+    while search.step(slice) {}
+    search.into_solution()
+}
+
+/// True if a short search from scratch finds an assignment that keeps all hard rules.
+pub(crate) fn quick_feasible(p: &Dense, seed: u64, work: u64) -> bool {
+    let mut worker = Worker::new(p, seed, 0);
+    for slice in 0..10 {
+        if worker.best_value.hard == 0 {
+            break;
+        }
+        worker.run(work / 10, 0.5 + f64::from(slice) / 20.0);
+    }
+    worker.best_value.hard == 0
+}

@@ -1,0 +1,71 @@
+//! Small moves: one item to another host, two items exchanged.
+
+use super::worker::Worker;
+use crate::dense::NONE;
+
+impl Worker<'_> {
+    /// Moves a random item to a promising host.
+    pub(super) fn shift_item(&mut self) {
+        let item = self.rng.below(self.state.p.items) as u32;
+        let to = self.target(item);
+        self.work += 1;
+        if to == self.state.host_of[item as usize]
+            || (self.state.value.hard == 0 && !self.state.fits(item, to))
+        {
+            return;
+        }
+        let delta = self.state.delta(item, to);
+        if self.accepts(delta) {
+            self.state.commit(item, to, delta);
+            self.note(item);
+            self.keep_best();
+        }
+    }
+
+    /// A host for an item: where a partner is, at home, or any.
+    pub(super) fn target(&mut self, item: u32) -> u32 {
+        let p = self.state.p;
+        let kind = self.rng.next() >> 24;
+        if self.has_edges && kind < 128 {
+            let degree = p.degree_of(item);
+            if degree > 0 {
+                let edge = p.edge_start[item as usize] as usize + self.rng.below(degree);
+                let host = self.state.host_of[p.edge_to[edge] as usize];
+                if host != NONE && host != self.state.host_of[item as usize] {
+                    return host;
+                }
+            }
+        } else if kind < 136 && p.home[item as usize] != NONE {
+            return p.home[item as usize];
+        }
+        self.rng.below(p.hosts) as u32
+    }
+
+    /// Exchanges two items of different hosts.
+    pub(super) fn exchange_items(&mut self) {
+        let i = self.rng.below(self.state.p.items) as u32;
+        let from = self.state.host_of[i as usize];
+        let to = self.target(i);
+        self.work += 1;
+        let there = &self.state.residents[to as usize];
+        if to == from || there.is_empty() {
+            return;
+        }
+        let j = there[self.rng.below(there.len())];
+        let before = self.state.value.hard;
+        if before == 0 && !self.state.exchange_fits(i, j) {
+            return;
+        }
+        let mut delta = self.state.apply(i, to);
+        let second = self.state.delta(j, from);
+        delta.add(second);
+        if self.accepts_applied(delta, before) {
+            self.state.commit(j, from, second);
+            self.note(i);
+            self.note(j);
+            self.keep_best();
+        } else {
+            self.state.apply(i, from);
+        }
+    }
+}

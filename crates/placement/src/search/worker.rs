@@ -1,0 +1,186 @@
+//! One annealing run.
+
+use crate::construct;
+use crate::dense::{Dense, NONE};
+use crate::rng::Pcg;
+use crate::state::{Delta, State};
+
+/// Samples that the temperatures are measured with.
+const SAMPLES: usize = 2_000;
+
+/// A state with its random numbers, temperature and best assignment.
+#[derive(Debug)]
+pub(super) struct Worker<'p> {
+    pub(super) state: State<'p>,
+    pub(super) best: Vec<u32>,
+    pub(super) best_value: Delta,
+    pub(super) work: u64,
+    pub(super) rng: Pcg,
+    /// Items that may be elsewhere than in `best`; more than `changed_max` = all.
+    changed: Vec<u32>,
+    all_changed: bool,
+    hot: f64,
+    cold: f64,
+    pub(super) temperature: f64,
+    /// What one unit of hard degree counts while rules are broken.
+    penalty: f64,
+    pub(super) has_edges: bool,
+    /// Shares of exchanges and of ruin & recreate in all moves, in 1/2³².
+    pub(super) exchange_share: u32,
+    pub(super) ruin_share: u32,
+    /// Scratch of ruin & recreate.
+    pub(super) removed: Vec<(u32, u32)>,
+}
+
+impl<'p> Worker<'p> {
+    pub(super) fn new(p: &'p Dense, seed: u64, number: u64) -> Self {
+        let mut rng = Pcg::new(seed, number);
+        let state = construct::initial(p, &mut rng);
+        let mut worker = Self {
+            best: state.host_of.clone(),
+            best_value: state.value,
+            work: 0,
+            rng,
+            changed: Vec::new(),
+            all_changed: false,
+            hot: 1.0,
+            cold: 0.1,
+            temperature: 1.0,
+            penalty: 1.0,
+            has_edges: !p.edge_to.is_empty(),
+            exchange_share: (0.35 * f64::from(u32::MAX)) as u32,
+            ruin_share: (0.002 * f64::from(u32::MAX)) as u32,
+            removed: Vec::new(),
+            state,
+        };
+        worker.measure();
+        worker
+    }
+
+    /// Temperatures from the costs of random shifts: at `hot` a typical uphill shift is taken now and then, at `cold`
+    /// none but the smallest.
+    fn measure(&mut self) {
+        let p = self.state.p;
+        let mut ups: Vec<f64> = Vec::new();
+        for _ in 0..SAMPLES {
+            if p.items == 0 {
+                break;
+            }
+            let (item, host) = (self.rng.below(p.items) as u32, self.rng.below(p.hosts) as u32);
+            let delta = self.state.delta(item, host);
+            if delta.cost > 0 {
+                ups.push(delta.cost as f64);
+            }
+        }
+        ups.sort_by(f64::total_cmp);
+        if ups.is_empty() {
+            return;
+        }
+        let mean = ups.iter().sum::<f64>() / ups.len() as f64;
+        let low = ups[ups.len() / 20];
+        self.hot = mean * 0.3;
+        self.cold = (low * 0.05).min(self.hot * 0.01).max(0.02);
+        self.penalty = mean * 2.0 + 1.0;
+    }
+
+    /// Evaluates about `moves` moves at the temperature of `progress`.
+    pub(super) fn run(&mut self, moves: u64, progress: f64) {
+        let p = self.state.p;
+        if p.items == 0 || p.hosts < 2 {
+            self.work += moves;
+            return;
+        }
+        self.temperature = self.hot * (self.cold / self.hot).powf(progress);
+        let until = self.work + moves;
+        while self.work < until {
+            let kind = self.rng.next();
+            if kind < self.ruin_share {
+                self.ruin_and_recreate();
+            } else if kind < self.ruin_share + self.exchange_share {
+                self.exchange_items();
+            } else {
+                self.shift_item();
+            }
+        }
+        if self.state.value.hard > 0 {
+            // still broken: violations weigh more next time
+            self.penalty = (self.penalty * 1.3).min(1e15);
+        }
+    }
+
+    /// Metropolis: always downhill, uphill with probability `exp(-rise / temperature)`. With all hard rules kept no
+    /// move may break one.
+    pub(super) fn accepts(&mut self, delta: Delta) -> bool {
+        if delta.hard > 0 && self.state.value.hard == 0 {
+            return false;
+        }
+        self.accepts_rise(delta)
+    }
+
+    /// The same for a change that is already applied: `before` is the hard degree without it.
+    pub(super) fn accepts_applied(&mut self, delta: Delta, before: i64) -> bool {
+        if delta.hard > 0 && before == 0 {
+            return false;
+        }
+        self.accepts_rise(delta)
+    }
+
+    fn accepts_rise(&mut self, delta: Delta) -> bool {
+        let rise = delta.cost as f64 + self.penalty * delta.hard as f64;
+        rise <= 0.0 || self.rng.unit() < (-rise / self.temperature).exp()
+    }
+
+    /// Notes that items changed their hosts, and keeps the best assignment.
+    pub(super) fn note(&mut self, item: u32) {
+        if self.all_changed {
+            return;
+        }
+        if self.changed.len() > 2 * self.state.p.items {
+            self.all_changed = true;
+            self.changed.clear();
+        } else {
+            self.changed.push(item);
+        }
+    }
+
+    pub(super) fn keep_best(&mut self) {
+        if !self.state.value.better_than(self.best_value) {
+            return;
+        }
+        self.best_value = self.state.value;
+        if self.all_changed {
+            self.best.copy_from_slice(&self.state.host_of);
+            self.all_changed = false;
+        } else {
+            for &item in &self.changed {
+                self.best[item as usize] = self.state.host_of[item as usize];
+            }
+        }
+        self.changed.clear();
+    }
+
+    pub(super) fn snapshot(&self) -> (Delta, Vec<u32>) {
+        (self.state.value, self.state.host_of.clone())
+    }
+
+    pub(super) const fn current_value(&self) -> Delta {
+        self.state.value
+    }
+
+    /// True if the other's value is better by more than the temperature explains.
+    pub(super) fn should_follow(&self, other: Delta) -> bool {
+        let behind = (self.state.value.cost - other.cost) as f64;
+        self.state.value.hard > other.hard || behind > 20.0 * self.temperature
+    }
+
+    /// Goes on from another assignment.
+    pub(super) fn adopt(&mut self, assignment: &[u32]) {
+        for (item, &host) in assignment.iter().enumerate() {
+            if self.state.host_of[item] != host && host != NONE {
+                self.state.apply(item as u32, host);
+                self.note(item as u32);
+            }
+        }
+        self.keep_best();
+    }
+}

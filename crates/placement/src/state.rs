@@ -1,0 +1,400 @@
+//! The state of a search: an assignment with everything that delta evaluation needs, kept up to date.
+
+use crate::dense::{Dense, NONE, percent_over};
+use crate::state::counters::Counts;
+use crate::state::rare::Rare;
+
+mod counters;
+mod rare;
+
+/// Change of the objective: hard degree first, cost second.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Delta {
+    pub(crate) hard: i64,
+    pub(crate) cost: i64,
+}
+
+impl Delta {
+    #[inline]
+    pub(crate) fn add(&mut self, other: Self) {
+        self.hard += other.hard;
+        self.cost += other.cost;
+    }
+
+    /// Lexicographic: fewer violations, then less cost.
+    #[inline]
+    pub(crate) const fn better_than(self, other: Self) -> bool {
+        self.hard < other.hard || (self.hard == other.hard && self.cost < other.cost)
+    }
+}
+
+/// An assignment and its derived numbers. Items may be unplaced (`NONE`) between moves.
+#[derive(Clone, Debug)]
+pub(crate) struct State<'p> {
+    pub(crate) p: &'p Dense,
+    pub(crate) host_of: Vec<u32>,
+    /// Sum of demands by host and dimension.
+    used: Vec<i64>,
+    /// The same, plus what moved-away items keep in transient dimensions.
+    occupied: Vec<i64>,
+    /// Overload and balance cost of each host.
+    load: Vec<i64>,
+    pub(crate) residents: Vec<Vec<u32>>,
+    slot: Vec<u32>,
+    counts: Counts,
+    rare: Rare,
+    group_moved: Vec<u32>,
+    /// How many groups have so many moved items.
+    moved_histogram: Vec<u32>,
+    moved_max: u32,
+    /// Total hard degree and cost.
+    pub(crate) value: Delta,
+}
+
+impl<'p> State<'p> {
+    /// Nothing placed.
+    pub(crate) fn empty(p: &'p Dense) -> Self {
+        let mut occupied = vec![0; p.hosts * p.dims];
+        let mut hard = 0;
+        if p.any_transient {
+            for item in 0..p.items as u32 {
+                let home = p.home[item as usize];
+                if home != NONE {
+                    let at = home as usize * p.dims;
+                    for (r, demand) in p.demand_of(item).iter().enumerate().filter(|&(r, _)| p.transient[r]) {
+                        occupied[at + r] += demand;
+                    }
+                }
+            }
+            hard = occupied.iter().zip(&p.capacity).map(|(&o, &c)| percent_over(o, c)).sum();
+        }
+        let used = vec![0; p.hosts * p.dims];
+        let load: Vec<i64> =
+            (0..p.hosts).map(|h| load_cost(p, h, &used[h * p.dims..(h + 1) * p.dims])).collect();
+        let mut histogram = Vec::new();
+        if !p.group_move_of.is_empty() {
+            histogram = vec![0; p.items + 1];
+            histogram[0] = p.items as u32;
+        }
+        let (rare, rare_value) = Rare::empty(p);
+        Self {
+            p,
+            host_of: vec![NONE; p.items],
+            value: Delta { hard: hard + rare_value.hard, cost: load.iter().sum::<i64>() + rare_value.cost },
+            used,
+            occupied,
+            load,
+            residents: vec![Vec::new(); p.hosts],
+            slot: vec![0; p.items],
+            counts: Counts::empty(p),
+            rare,
+            group_moved: vec![0; if p.group_move_of.is_empty() { 0 } else { p.items }],
+            moved_histogram: histogram,
+            moved_max: 0,
+        }
+    }
+
+    /// The state of an assignment; `NONE` leaves an item out.
+    pub(crate) fn of(p: &'p Dense, assignment: &[u32]) -> Self {
+        let mut state = Self::empty(p);
+        for (item, &host) in assignment.iter().enumerate() {
+            if host != NONE {
+                state.apply(item as u32, host);
+            }
+        }
+        state
+    }
+
+    /// True if the item fits on the host beside what is there, in every dimension.
+    #[inline]
+    pub(crate) fn fits(&self, item: u32, host: u32) -> bool {
+        let p = self.p;
+        let at = host as usize * p.dims;
+        let (occupied, capacity) = (&self.occupied[at..at + p.dims], &p.capacity[at..at + p.dims]);
+        let demand = p.demand_of(item);
+        if p.any_transient && p.home[item as usize] == host {
+            return (0..p.dims).all(|r| p.transient[r] || occupied[r].wrapping_add(demand[r]) <= capacity[r]);
+        }
+        occupied.iter().zip(demand).zip(capacity).all(|((&o, &d), &c)| o.wrapping_add(d) <= c)
+    }
+
+    /// Necessary for exchanging two items of different hosts: each fits where the other leaves.
+    #[inline]
+    pub(crate) fn exchange_fits(&self, i: u32, j: u32) -> bool {
+        let (a, b) = (self.host_of[i as usize], self.host_of[j as usize]);
+        self.fits_without(i, b, j) && self.fits_without(j, a, i)
+    }
+
+    fn fits_without(&self, item: u32, host: u32, leaver: u32) -> bool {
+        let p = self.p;
+        let at = host as usize * p.dims;
+        let (comes, leaves) = (p.demand_of(item), p.demand_of(leaver));
+        (0..p.dims).all(|r| {
+            let keeps = p.transient[r] && p.home[leaver as usize] == host;
+            let had = p.transient[r] && p.home[item as usize] == host;
+            let change = if had { 0 } else { comes[r] } - if keeps { 0 } else { leaves[r] };
+            self.occupied[at + r] + change <= p.capacity[at + r]
+        })
+    }
+
+    /// Change of the objective if the item went to `to`; either place may be `NONE`. Pure.
+    pub(crate) fn delta(&self, item: u32, to: u32) -> Delta {
+        let p = self.p;
+        let from = self.host_of[item as usize];
+        let mut delta = Delta::default();
+        if from == to {
+            return delta;
+        }
+        if from != NONE {
+            self.capacity_delta(item, from, -1, &mut delta);
+        }
+        if to != NONE {
+            self.capacity_delta(item, to, 1, &mut delta);
+        }
+        self.counts.delta(p, item, from, to, &mut delta);
+        for (other, weight) in p.edges(item) {
+            let at = self.host_of[other as usize];
+            if at != NONE {
+                if to != NONE {
+                    delta.cost += weight * p.distance.between(to, at);
+                }
+                if from != NONE {
+                    delta.cost -= weight * p.distance.between(from, at);
+                }
+            }
+        }
+        if p.home[item as usize] != NONE {
+            self.move_delta(item, from, to, &mut delta);
+        }
+        if p.tables.has_rare {
+            delta.add(self.rare.delta(self, item, from, to));
+        }
+        delta
+    }
+
+    /// Capacity, overload, balance, opening, linear and fence parts of coming (`sign` 1) or leaving (-1).
+    #[inline]
+    fn capacity_delta(&self, item: u32, host: u32, sign: i64, delta: &mut Delta) {
+        let p = self.p;
+        let h = host as usize;
+        let at = h * p.dims;
+        let demand = p.demand_of(item);
+        let at_home = p.any_transient && p.home[item as usize] == host;
+        let mut load = 0;
+        for (r, &asked) in demand.iter().enumerate() {
+            let change = sign * asked;
+            if !(at_home && p.transient[r]) {
+                let (before, after) = (self.occupied[at + r], self.occupied[at + r] + change);
+                let capacity = p.capacity[at + r];
+                if before.max(after) > capacity {
+                    delta.hard += percent_over(after, capacity) - percent_over(before, capacity);
+                }
+            }
+            let over = self.used[at + r] + change - p.soft[at + r];
+            load += p.overload_cost[r] * over.max(0);
+        }
+        for balance in &p.balances {
+            let free = |r: u32| {
+                let r = r as usize;
+                p.capacity[at + r] - self.used[at + r] - sign * demand[r]
+            };
+            load += balance.weight * (balance.target * free(balance.a) - free(balance.b)).max(0);
+        }
+        delta.cost += load - self.load[h];
+        let others = self.residents[h].len() - usize::from(sign < 0);
+        if others == 0 {
+            delta.cost += sign * p.open_cost[h];
+        }
+        delta.cost += sign * linear_cost(p, item, h);
+        let (hard, cost) = p.tables.fence(p, item, host);
+        delta.hard += sign * hard;
+        delta.cost += sign * cost;
+    }
+
+    fn move_delta(&self, item: u32, from: u32, to: u32, delta: &mut Delta) {
+        let p = self.p;
+        let cost = |host: u32| if host == NONE { 0 } else { p.move_cost_to(item, host) };
+        delta.cost += cost(to) - cost(from);
+        if !self.group_moved.is_empty() {
+            let (was, is) = (self.is_away(item, from), self.is_away(item, to));
+            if was != is {
+                let moved = self.group_moved[p.group_move_of[item as usize] as usize];
+                let max = self.moved_max_after(moved, is);
+                delta.cost += p.group_move_cost * (i64::from(max) - i64::from(self.moved_max));
+            }
+        }
+    }
+
+    /// True if the item has a home and is placed elsewhere.
+    pub(crate) fn is_away(&self, item: u32, host: u32) -> bool {
+        let home = self.p.home[item as usize];
+        host != NONE && home != NONE && home != host
+    }
+
+    fn moved_max_after(&self, moved: u32, leaves_home: bool) -> u32 {
+        if leaves_home {
+            self.moved_max.max(moved + 1)
+        } else if moved == self.moved_max && self.moved_histogram[moved as usize] == 1 {
+            moved - 1
+        } else {
+            self.moved_max
+        }
+    }
+
+    /// Puts the item on `to` (or takes it away for `NONE`); returns the change.
+    pub(crate) fn apply(&mut self, item: u32, to: u32) -> Delta {
+        let delta = self.delta(item, to);
+        self.commit(item, to, delta);
+        delta
+    }
+
+    /// Like [`apply`](Self::apply) with a change that [`delta`](Self::delta) has just given.
+    pub(crate) fn commit(&mut self, item: u32, to: u32, delta: Delta) {
+        let from = self.host_of[item as usize];
+        if from == to {
+            return;
+        }
+        self.value.add(delta);
+        self.commit_rare(item, from, to);
+        self.counts.commit(self.p, item, from, to);
+        self.commit_moves(item, from, to);
+        if from != NONE {
+            self.leave(item, from);
+        }
+        if to != NONE {
+            self.enter(item, to);
+        }
+        self.host_of[item as usize] = to;
+    }
+
+    fn commit_rare(&mut self, item: u32, from: u32, to: u32) {
+        if self.p.tables.has_rare {
+            let mut rare = std::mem::take(&mut self.rare);
+            rare.commit(self, item, from, to);
+            self.rare = rare;
+        }
+    }
+
+    fn commit_moves(&mut self, item: u32, from: u32, to: u32) {
+        if self.group_moved.is_empty() {
+            return;
+        }
+        let (was, is) = (self.is_away(item, from), self.is_away(item, to));
+        if was == is {
+            return;
+        }
+        let group = self.p.group_move_of[item as usize] as usize;
+        let moved = self.group_moved[group];
+        let after = if is { moved + 1 } else { moved - 1 };
+        self.moved_max = self.moved_max_after(moved, is);
+        self.moved_histogram[moved as usize] -= 1;
+        self.moved_histogram[after as usize] += 1;
+        self.group_moved[group] = after;
+    }
+
+    fn leave(&mut self, item: u32, host: u32) {
+        self.shift_use(item, host, -1);
+        let list = &mut self.residents[host as usize];
+        let at = self.slot[item as usize] as usize;
+        list.swap_remove(at);
+        if let Some(&moved) = list.get(at) {
+            self.slot[moved as usize] = at as u32;
+        }
+    }
+
+    fn enter(&mut self, item: u32, host: u32) {
+        self.shift_use(item, host, 1);
+        let list = &mut self.residents[host as usize];
+        self.slot[item as usize] = list.len() as u32;
+        list.push(item);
+    }
+
+    fn shift_use(&mut self, item: u32, host: u32, sign: i64) {
+        let p = self.p;
+        let at = host as usize * p.dims;
+        let at_home = p.any_transient && p.home[item as usize] == host;
+        for (r, demand) in p.demand_of(item).iter().enumerate() {
+            self.used[at + r] += sign * demand;
+            if !(at_home && p.transient[r]) {
+                self.occupied[at + r] += sign * demand;
+            }
+        }
+        self.load[host as usize] = load_cost(p, host as usize, &self.used[at..at + p.dims]);
+    }
+}
+
+/// Overload and balance cost of a host with this use.
+pub(crate) fn load_cost(p: &Dense, host: usize, used: &[i64]) -> i64 {
+    let at = host * p.dims;
+    let overload: i64 = (0..p.dims).map(|r| p.overload_cost[r] * (used[r] - p.soft[at + r]).max(0)).sum();
+    let free = |r: u32| p.capacity[at + r as usize] - used[r as usize];
+    let balance: i64 = p.balances.iter().map(|b| b.weight * (b.target * free(b.a) - free(b.b)).max(0)).sum();
+    overload + balance
+}
+
+/// Cost of an item by the host's linear price.
+#[inline]
+pub(crate) fn linear_cost(p: &Dense, item: u32, host: usize) -> i64 {
+    let (units, price) = (p.item_linear[item as usize], p.host_linear[host]);
+    if units == 0 || price == 0 { 0 } else { ((i128::from(units) * i128::from(price)) >> 16) as i64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::evaluate;
+    use crate::fixture::{ALL, random_problem};
+    use crate::rng::Pcg;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn incremental_values_equal_full_evaluation_for_any_moves(
+            seed in any::<u64>(), items in 3_usize..14, hosts in 3_usize..9, kinds in 0..=ALL,
+        ) {
+            let problem = random_problem(seed, items, hosts, kinds);
+            let p = &problem.dense;
+            let mut rng = Pcg::new(seed, 1);
+            let mut state = State::empty(p);
+            for _ in 0..60 {
+                let item = rng.below(items) as u32;
+                let to = if rng.below(6) == 0 { NONE } else { rng.below(hosts) as u32 };
+                let expected = state.delta(item, to);
+                let before = state.value;
+                prop_assert_eq!(state.apply(item, to), expected);
+                let full = evaluate(p, &state.host_of);
+                let value = Delta { hard: full.hard, cost: full.terms.total() };
+                prop_assert_eq!(state.value, value, "after {:?} {:?}", before, state.host_of);
+            }
+        }
+
+        #[test]
+        fn what_fits_breaks_no_capacity(seed in any::<u64>(), items in 3_usize..14, hosts in 3_usize..9) {
+            let problem = random_problem(seed, items, hosts, 0);
+            let p = &problem.dense;
+            let mut rng = Pcg::new(seed, 2);
+            let mut state = State::empty(p);
+            for item in 0..items as u32 {
+                let host = rng.below(hosts) as u32;
+                let before = evaluate(p, &state.host_of).overloads.len();
+                let fits = state.fits(item, host);
+                state.apply(item, host);
+                let after = evaluate(p, &state.host_of).overloads.len();
+                prop_assert!(!fits || after <= before);
+            }
+            for _ in 0..40 {
+                let (i, j) = (rng.below(items) as u32, rng.below(items) as u32);
+                let (a, b) = (state.host_of[i as usize], state.host_of[j as usize]);
+                if a == b {
+                    continue;
+                }
+                let fits = state.exchange_fits(i, j);
+                let mut x = state.host_of.clone();
+                x.swap(i as usize, j as usize);
+                let over = |x: &[u32]| evaluate(p, x).overloads.iter().any(|o| o.0 == a || o.0 == b);
+                prop_assert_eq!(fits, !over(&x));
+            }
+        }
+    }
+}
