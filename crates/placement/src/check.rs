@@ -84,6 +84,16 @@ fn states(names: &Names, placement: &Placement, messages: &mut Vec<String>) {
         };
         let Some(component) = names.ecosystem.component(replica.component()) else { continue };
         let stays = names.current.host_of(replica) == Some(&host.id);
+        let fixed = names.fixed.contains(replica) && names.current.host_of(replica).is_some();
+        if fixed {
+            if !stays {
+                messages.push(format!("{replica} is on {}, but was to stay where it is", host.id));
+            }
+            continue;
+        }
+        if names.avoid.get(replica).is_some_and(|hosts| hosts.contains(&host.id)) {
+            messages.push(format!("{replica} is on {}, which it was to avoid", host.id));
+        }
         if host.state == HostState::Maintenance || (host.state == HostState::Cordoned && !stays) {
             messages.push(format!("{replica} is on {}, which takes no replicas", host.id));
         }
@@ -114,8 +124,12 @@ fn overloads(names: &Names, placement: &Placement, messages: &mut Vec<String>) {
         }
     }
     for host in names.infrastructure.hosts() {
+        let room = match names.reserved.get(&host.id) {
+            Some(reserved) => host.allocatable().saturating_sub(reserved),
+            None => host.allocatable(),
+        };
         if let Some((dimension, asked, room)) =
-            sums.get(host.id.as_str()).and_then(|sum| sum.first_excess(&host.allocatable()))
+            sums.get(host.id.as_str()).and_then(|sum| sum.first_excess(&room))
         {
             messages.push(format!("{}: {dimension} {asked}, expected at most {room}", host.id));
         }

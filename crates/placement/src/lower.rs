@@ -54,6 +54,7 @@ pub(crate) fn lower(
     lowering.host_states();
     lowering.taints_and_residency();
     lowering.excluded();
+    lowering.single_replicas();
     for rule in &input.rules {
         lowering.rule(rule)?;
     }
@@ -83,7 +84,11 @@ fn amounts(resources: &Resources, names: &[&str]) -> Result<Vec<i64>, ProblemErr
 impl Lowering<'_> {
     fn host(&mut self, host: &Host, names: &[&str]) -> Result<(), ProblemError> {
         let weights = &self.input.weights;
-        let capacity = amounts(&host.allocatable(), names)?;
+        let room = match self.input.reserved.get(&host.id) {
+            Some(reserved) => host.allocatable().saturating_sub(reserved),
+            None => host.allocatable(),
+        };
+        let capacity = amounts(&room, names)?;
         let soft = names
             .iter()
             .zip(&capacity)
@@ -126,10 +131,16 @@ impl Lowering<'_> {
         }
         let request = self.input.request_of(component);
         let demand = amounts(request, names)?;
-        let count = self.input.replicas.get(&component.id).copied().unwrap_or(component.replicas);
+        let numbers: Vec<u32> = match &self.input.numbers {
+            Some(numbers) => numbers.get(&component.id).cloned().unwrap_or_default(),
+            None => {
+                (0..self.input.replicas.get(&component.id).copied().unwrap_or(component.replicas)).collect()
+            }
+        };
         let per_gib = self.input.weights.move_per_gib.0.max(0) as u128 * COST_PER_MICRO as u128;
         let move_cost = (u128::from(request.memory.get()) * per_gib) >> 30;
-        for index in 0..count {
+        let count = numbers.len() as u32;
+        for index in numbers {
             let replica = ReplicaId::new(component.id.clone(), index);
             let home = match self.input.current.host_of(&replica) {
                 None => None,
@@ -214,7 +225,8 @@ impl Lowering<'_> {
         for (item, replica) in self.replicas.iter().enumerate() {
             let home =
                 self.input.current.host_of(replica).and_then(|h| self.input.infrastructure.host_index(h));
-            let home = home.filter(|&h| state(h) == HostState::Cordoned);
+            let stays = self.input.fixed.contains(replica);
+            let home = home.filter(|&h| stays || state(h) == HostState::Cordoned);
             by_home.entry(home).or_default().push(item as u32);
         }
         for (home, items) in by_home {
@@ -262,10 +274,40 @@ impl Lowering<'_> {
     fn excluded(&mut self) {
         let denied = self.flags(&self.input.excluded);
         if denied.iter().any(|&d| d) {
-            let group = self.group((0..self.replicas.len() as u32).collect());
+            let free = |replica: &ReplicaId| !self.input.fixed.contains(replica);
+            let items = (0..self.replicas.len() as u32).filter(|&i| free(&self.replicas[i as usize]));
+            let group = self.group(items.collect());
             let hosts = denied.iter().map(|&d| !d).collect();
             let rule = DenseRule::Fence { group, hosts };
             self.raw.rule("excluded hosts", Weight::Hard, rule);
+        }
+    }
+
+    /// What holds for single replicas: where some stay, and where some must not go.
+    fn single_replicas(&mut self) {
+        let input = self.input;
+        if input.fixed.is_empty() && input.avoid.is_empty() {
+            return;
+        }
+        let item = |(ix, replica): (usize, &ReplicaId)| (replica.clone(), ix as u32);
+        let items: BTreeMap<ReplicaId, u32> = self.replicas.iter().enumerate().map(item).collect();
+        let fixed: Vec<u32> = input
+            .fixed
+            .iter()
+            .filter(|replica| input.current.host_of(replica).is_some())
+            .filter_map(|replica| items.get(replica).copied())
+            .collect();
+        if !fixed.is_empty() {
+            let group = self.group(fixed);
+            self.raw.rule("fixed replicas", Weight::Hard, DenseRule::Root { group });
+        }
+        for (replica, hosts) in &input.avoid {
+            if let Some(&item) = items.get(replica) {
+                let allowed = input.infrastructure.hosts().iter().map(|h| !hosts.contains(&h.id)).collect();
+                let group = self.group(vec![item]);
+                let rule = DenseRule::Fence { group, hosts: allowed };
+                self.raw.rule(format!("hosts to avoid for {replica}"), Weight::Hard, rule);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use crate::settings::Weights;
 use ecosystem_core::{
     ComponentId, Ecosystem, HostId, HostSet, Infrastructure, Placement, ReplicaId, Resources, Rule,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A validated placement problem: every placed replica of an ecosystem, the hosts of an infrastructure, rules and
 /// costs, translated to dense arrays.
@@ -58,6 +58,9 @@ pub(crate) struct Names {
     pub(crate) current: Placement,
     pub(crate) excluded: HostSet,
     pub(crate) requests: BTreeMap<ComponentId, Resources>,
+    pub(crate) fixed: BTreeSet<ReplicaId>,
+    pub(crate) avoid: BTreeMap<ReplicaId, BTreeSet<HostId>>,
+    pub(crate) reserved: BTreeMap<HostId, Resources>,
 }
 
 impl Problem {
@@ -72,6 +75,10 @@ impl Problem {
             requests: BTreeMap::new(),
             replicas: BTreeMap::new(),
             excluded: HostSet::default(),
+            numbers: None,
+            fixed: BTreeSet::new(),
+            avoid: BTreeMap::new(),
+            reserved: BTreeMap::new(),
         }
     }
 
@@ -148,9 +155,57 @@ pub struct ProblemBuilder<'a> {
     pub(crate) requests: BTreeMap<ComponentId, Resources>,
     pub(crate) replicas: BTreeMap<ComponentId, u32>,
     pub(crate) excluded: HostSet,
+    pub(crate) numbers: Option<BTreeMap<ComponentId, Vec<u32>>>,
+    pub(crate) fixed: BTreeSet<ReplicaId>,
+    pub(crate) avoid: BTreeMap<ReplicaId, BTreeSet<HostId>>,
+    pub(crate) reserved: BTreeMap<HostId, Resources>,
 }
 
 impl ProblemBuilder<'_> {
+    /// Takes these rules instead of those of the ecosystem.
+    #[must_use]
+    pub fn only_rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
+        self.rules = rules.into_iter().collect();
+        self
+    }
+
+    /// Places exactly these replicas, whatever numbers they have, instead of all replicas of all components.
+    #[must_use]
+    pub fn only_replicas(mut self, replicas: impl IntoIterator<Item = ReplicaId>) -> Self {
+        let mut numbers: BTreeMap<ComponentId, Vec<u32>> = BTreeMap::new();
+        for replica in replicas {
+            numbers.entry(replica.component().clone()).or_default().push(replica.index());
+        }
+        for list in numbers.values_mut() {
+            list.sort_unstable();
+            list.dedup();
+        }
+        self.numbers = Some(numbers);
+        self
+    }
+
+    /// These replicas stay on their [`current`](Self::current) hosts, even on hosts that take nothing new.
+    #[must_use]
+    pub fn fixed(mut self, replicas: impl IntoIterator<Item = ReplicaId>) -> Self {
+        self.fixed.extend(replicas);
+        self
+    }
+
+    /// This replica must not go to these hosts.
+    #[must_use]
+    pub fn avoid(mut self, replica: ReplicaId, hosts: impl IntoIterator<Item = HostId>) -> Self {
+        self.avoid.entry(replica).or_default().extend(hosts);
+        self
+    }
+
+    /// Keeps room free on a host, e.g. for the far side of a migration.
+    #[must_use]
+    pub fn reserve(mut self, host: HostId, amount: &Resources) -> Self {
+        let sum = self.reserved.entry(host).or_default();
+        *sum = sum.saturating_add(amount);
+        self
+    }
+
     /// Adds a rule to those of the ecosystem.
     #[must_use]
     pub fn rule(mut self, rule: Rule) -> Self {
@@ -213,6 +268,9 @@ impl ProblemBuilder<'_> {
             current: self.current,
             excluded: self.excluded,
             requests: self.requests,
+            fixed: self.fixed,
+            avoid: self.avoid,
+            reserved: self.reserved,
         };
         Ok(Problem { dense, names: Some(Box::new(names)) })
     }
