@@ -1,5 +1,22 @@
 //! Maps, infrastructures and placements as text. Every function is pure: a string comes out, nothing is written.
+//!
+//! - Everything, and back: [`json`].
+//! - The graph for other tools: [`dot`], [`mermaid`], [`graphml`], [`cypher`], [`jsonld`], [`cyclonedx`].
+//! - Drawings: [`svg`].
+//! - What runs it: [`kubernetes`], [`helm`], [`compose`], [`terraform`], [`ansible`].
 
+pub mod ansible;
+pub mod compose;
+pub mod cyclonedx;
+pub mod cypher;
 pub mod dot;
+pub mod graphml;
+pub mod helm;
 pub mod json;
+pub mod jsonld;
+pub mod kubernetes;
+pub mod mermaid;
+mod names;
 pub mod svg;
+pub mod terraform;
+mod yaml;

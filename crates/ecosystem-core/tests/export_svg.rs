@@ -1,6 +1,6 @@
 //! Drawings are well-formed, the same every time, and show every part.
 #![cfg(feature = "export")]
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::string_slice, reason = "helpers of tests")]
 
 use ecosystem_core::export::svg::{self, Style};
 use ecosystem_core::testing::{ecosystems, infrastructures, scattered};

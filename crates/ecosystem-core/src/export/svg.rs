@@ -9,6 +9,7 @@ mod layout;
 mod map;
 mod placement;
 
+pub(crate) use canvas::escape;
 pub use map::map;
 pub use placement::placement;
 
