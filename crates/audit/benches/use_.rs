@@ -2,6 +2,8 @@
 //!
 //! `AUDIT_BENCH_ENTRIES` sets the size of the log (default 1,000,000).
 
+#![expect(clippy::disallowed_methods, reason = "the size of the log comes from the environment")]
+
 use core::hint::black_box;
 use core::time::Duration;
 

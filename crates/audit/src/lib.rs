@@ -46,9 +46,11 @@ pub use writer::{Receipt, Writer};
 pub mod access;
 pub mod change;
 pub mod civil;
+pub mod compliance;
 pub mod export;
 mod json;
 pub mod query;
+mod sha1;
 mod summary;
 
 pub use json::Json;
