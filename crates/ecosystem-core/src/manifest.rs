@@ -9,6 +9,11 @@
 //! | format | recognised by |
 //! | --- | --- |
 //! | our own, version 1 | `components:` |
+//! | Kubernetes | `apiVersion:` and `kind:` |
+//! | Docker Compose | `services:` or `include:` |
+//! | Score | `apiVersion: score.dev/…` |
+//! | Open Application Model | `apiVersion: core.oam.dev/…` |
+//! | TOSCA simple profile and 2.0 | `tosca_definitions_version:` |
 //!
 //! # Hostile input
 //! Bytes, documents, nodes, depth and what aliases expand to are bounded by [`Budgets`]; time is linear in the bytes
@@ -31,13 +36,19 @@
 //! # Ok::<(), manifest::ManifestError>(())
 //! ```
 
+mod compose;
 mod draft;
 mod infrastructure;
 mod json;
+mod kubernetes;
+mod mention;
 mod native;
+mod oam;
 mod quantity;
 mod read;
 mod report;
+mod score;
+mod tosca;
 mod tree;
 mod yaml;
 
@@ -46,7 +57,7 @@ use crate::finding::{Finding, FindingLevel, Place};
 use crate::infra::Infrastructure;
 use draft::Draft;
 use report::Report;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use tree::{At, Node, Value};
 
@@ -107,6 +118,16 @@ impl Default for Budgets {
 pub enum Format {
     /// Our own format, version 1.
     Native,
+    /// Kubernetes objects and kustomizations.
+    Kubernetes,
+    /// Docker Compose.
+    Compose,
+    /// Score workloads.
+    Score,
+    /// Open Application Model.
+    Oam,
+    /// TOSCA service templates.
+    Tosca,
 }
 
 impl Format {
@@ -114,6 +135,11 @@ impl Format {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Kubernetes => "kubernetes",
+            Self::Compose => "compose",
+            Self::Score => "score",
+            Self::Oam => "oam",
+            Self::Tosca => "tosca",
         }
     }
 }
@@ -218,7 +244,11 @@ pub fn parse(sources: &[Source<'_>], options: &ParseOptions<'_>) -> Result<Parse
     let mut report = Report::new(options.budgets.findings);
     let mut draft = Draft { name: options.name.clone(), ..Draft::default() };
     let documents = documents(sources, &options.budgets, &mut report);
+    let files: Vec<&str> = sources.iter().map(|s| s.name).collect();
     let mut formats = Vec::new();
+    let mut objects = kubernetes::Objects::default();
+    let mut compose = compose::Documents::default();
+    let mut score = score::Workloads::default();
     for document in &documents {
         let root = At::root(document);
         let Some(format) = options.format.or_else(|| recognise(&root, &mut report)) else { continue };
@@ -227,8 +257,17 @@ pub fn parse(sources: &[Source<'_>], options: &ParseOptions<'_>) -> Result<Parse
         }
         match format {
             Format::Native => native::read(&root, &mut draft, &mut report),
+            Format::Kubernetes => objects.add(&root, &mut report),
+            Format::Compose => compose.add(&root),
+            Format::Score => score.add(&root, &mut report),
+            Format::Oam => oam::read(&root, &mut draft, &mut report),
+            Format::Tosca => tosca::read(&root, &files, &mut draft, &mut report),
         }
     }
+    objects.finish(&files, &mut draft, &mut report);
+    compose.finish(&files, options, &mut draft, &mut report);
+    score.finish(&mut draft, &mut report);
+    mention::data_edges(&mut draft);
     if documents.is_empty() && !report.has_errors() {
         let place =
             Place { file: sources.first().map(|s| s.name.into()).unwrap_or_default(), ..Place::default() };
@@ -237,6 +276,7 @@ pub fn parse(sources: &[Source<'_>], options: &ParseOptions<'_>) -> Result<Parse
     if draft.name.is_empty() {
         draft.name = sources.first().map(|s| stem(s.name)).unwrap_or_default();
     }
+    note_missing_edges(&draft, &documents, &mut report);
     let ecosystem = draft.finish(&mut report);
     let findings = report.finish()?;
     match ecosystem {
@@ -279,6 +319,24 @@ pub fn parse_infrastructure(
     match infrastructure {
         Some(infrastructure) => Ok(ParsedInfrastructure { infrastructure, findings }),
         None => Err(ManifestError { findings }),
+    }
+}
+
+/// Says so where the inputs hardly tell how the components depend on each other; nothing is guessed.
+fn note_missing_edges(draft: &Draft, documents: &[Node], report: &mut Report) {
+    let placed = draft.components.values().filter(|(c, _)| c.is_placed()).count();
+    let pairs: BTreeSet<_> = draft.dependencies.iter().map(|(edge, _)| (&edge.from, &edge.to)).collect();
+    if placed >= 2 && pairs.len() * 4 < placed {
+        let place = documents.first().map(|d| report.place(&At::root(d))).unwrap_or_default();
+        report.add_at(
+            "W1310",
+            place,
+            format!(
+                "{placed} components, but only {} dependencies between them are written down",
+                pairs.len()
+            ),
+            "the rest lives in the programs: declare it, or hand in traces",
+        );
     }
 }
 
@@ -348,6 +406,26 @@ fn recognise(root: &At<'_>, report: &mut Report) -> Option<Format> {
     if has("components") {
         return Some(Format::Native);
     }
+    let api = root.text_of("apiVersion").unwrap_or_default();
+    if has("tosca_definitions_version") {
+        return Some(Format::Tosca);
+    }
+    if api.starts_with("score.dev/") {
+        return Some(Format::Score);
+    }
+    if api.starts_with("core.oam.dev/") {
+        return Some(Format::Oam);
+    }
+    if has("apiVersion") && has("kind") {
+        return Some(Format::Kubernetes);
+    }
+    let has_map =
+        |key: &str| root.node.get(key).is_some_and(|n| matches!(n.value, Value::Map(_)) || n.is_null());
+    if !has("$schema")
+        && (has_map("services") || root.node.get("include").is_some_and(|n| !n.items().is_empty()))
+    {
+        return Some(Format::Compose);
+    }
     let what = if has("$schema") {
         "a JSON schema"
     } else if has("regions") {
@@ -363,7 +441,7 @@ fn recognise(root: &At<'_>, report: &mut Report) -> Option<Format> {
         "E1010",
         root,
         format!("the document is {what}, expected an application manifest"),
-        "formats that are read: our own (`components:`)",
+        "formats that are read: our own (`components:`), Kubernetes, Docker Compose, Score, OAM, TOSCA",
     );
     None
 }

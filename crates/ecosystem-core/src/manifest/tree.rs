@@ -134,6 +134,7 @@ pub(crate) fn shorten(text: &str) -> String {
 
 #[derive(Debug)]
 enum Step<'a> {
+    Root(String),
     Key(&'a str),
     Item(usize),
 }
@@ -157,6 +158,11 @@ impl<'a> At<'a> {
         Self { node, path: None }
     }
 
+    /// The root of a document with a name that begins all paths below it.
+    pub(crate) fn named(node: &'a Node, name: String) -> Self {
+        Self { node, path: Some(Rc::new(Link { parent: None, step: Step::Root(name) })) }
+    }
+
     fn below(&self, node: &'a Node, step: Step<'a>) -> Self {
         Self { node, path: Some(Rc::new(Link { parent: self.path.clone(), step })) }
     }
@@ -165,6 +171,11 @@ impl<'a> At<'a> {
     pub(crate) fn get(&self, key: &str) -> Option<Self> {
         let entry = self.node.entries().iter().find(|e| &*e.key == key)?;
         (!entry.node.is_null()).then(|| self.below(&entry.node, Step::Key(&entry.key)))
+    }
+
+    /// The value at the end of a chain of keys.
+    pub(crate) fn dig(&self, keys: &[&str]) -> Option<Self> {
+        keys.iter().try_fold(self.clone(), |at, key| at.get(key))
     }
 
     pub(crate) fn text(&self) -> Option<&'a str> {
@@ -207,6 +218,7 @@ impl<'a> At<'a> {
         let mut text = String::new();
         for step in steps.into_iter().rev() {
             match step {
+                Step::Root(name) => text.push_str(&shorten(name)),
                 Step::Item(i) => {
                     let _ = write!(text, "[{i}]");
                 }

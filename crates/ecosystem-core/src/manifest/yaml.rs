@@ -4,7 +4,7 @@
 use super::Budgets;
 use super::report::Report;
 use super::tree::{Entry, Node, Pos, Value, shorten};
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use granit_parser::{Event, Parser, ScalarStyle};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl Reader<'_> {
                 }
             };
             let pos = self.pos(span.start.line(), span.start.col());
-            if let Event::DocumentStart(_) = event {
+            if let Event::DocumentStart(..) = event {
                 started += 1;
                 self.anchors.clear();
                 root = None;
@@ -91,15 +91,15 @@ impl Reader<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(pos)?;
-                let text_tag = tag.is_some_and(|t| t.is_yaml_core_schema() && t.suffix == "str");
+                let text_tag = tag.is_some_and(|t| t.is_yaml_core_schema_tag("str"));
                 let plain = style == ScalarStyle::Plain && !text_tag;
                 let text = if plain && text == "~" { Arc::from("") } else { Arc::from(&*text) };
                 let node = Node::scalar(pos, text, plain);
                 self.remember(anchor, &node);
                 self.put(node, pos)
             }
-            Event::SequenceStart(anchor, _) => self.begin(anchor, pos, false),
-            Event::MappingStart(anchor, _) => self.begin(anchor, pos, true),
+            Event::SequenceStart(_, anchor, _) => self.begin(anchor, pos, false),
+            Event::MappingStart(_, anchor, _) => self.begin(anchor, pos, true),
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.open.pop() else { return Ok(None) };
                 let (pos, anchor) = (open.pos, open.anchor);
