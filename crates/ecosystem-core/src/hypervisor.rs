@@ -142,7 +142,7 @@ pub enum ActionKind {
         /// True = on.
         on: bool,
     },
-    /// Ask how a replica is; the answer is a [`HypervisorEvent::Replica`] before the action ends.
+    /// Ask how a replica is; ends with [`ActionOutcome::Seen`].
     Probe {
         /// The replica.
         replica: ReplicaId,
@@ -357,6 +357,13 @@ pub enum ActionOutcome {
     Done {
         /// How long the replica did not answer, for migrations.
         downtime: Duration,
+    },
+    /// A probe's answer: how the replica is on the host that was asked, at the time of answering.
+    Seen {
+        /// How it is; [`ReplicaState::Stopped`] also if the host does not know it.
+        state: ReplicaState,
+        /// Which build runs; unknown if none does.
+        version: Version,
     },
     /// It had no effect, or its effect was undone.
     Failed {

@@ -1,0 +1,369 @@
+//! How actions end: outcomes, deadlines, doubt and probes.
+
+use super::Engine;
+use super::soft::Timer;
+use crate::event::DeathEvidence;
+use crate::state::{Change, End, HostStatus, InFlight, Phase, Reason, Replica, Rid, Task};
+use ecosystem_core::{ActionOutcome, ReplicaState};
+
+impl Engine {
+    /// The executor says how an action ended. Unknown numbers are late or doubled answers and change nothing.
+    pub(super) fn finished(&mut self, id: u64, outcome: &ActionOutcome) {
+        let Some(InFlight { task, reason }) = self.hard.actions.get(&id).cloned() else {
+            self.counters.late += 1;
+            if !self.idempotence_on() {
+                self.apply_again(outcome);
+            }
+            return;
+        };
+        match outcome {
+            ActionOutcome::Done { .. } => self.action_done(id, &task, reason),
+            ActionOutcome::Seen { state, .. } => self.probe_answered(id, &task, *state),
+            ActionOutcome::Uncertain { reason } => self.action_unclear(id, reason),
+            ActionOutcome::Failed { reason: why } => self.action_failed(id, &task, why),
+            // A new way to end that this engine does not know: find out.
+            _ => self.action_unclear(id, "unknown kind of outcome"),
+        }
+    }
+
+    /// What an engine without exactly-once effect would do: take a doubled answer for a new one. Only for tests
+    /// that show that the guard is needed.
+    fn apply_again(&mut self, outcome: &ActionOutcome) {
+        if matches!(outcome, ActionOutcome::Done { .. }) {
+            let running = self
+                .hard
+                .replicas
+                .iter()
+                .find(|(_, it)| matches!(it.phase, Phase::Running { .. }))
+                .map(|(r, _)| *r);
+            if let Some(r) = running {
+                self.set_phase(r, Phase::Pending);
+            }
+        }
+    }
+
+    fn action_done(&mut self, id: u64, task: &Task, reason: Reason) {
+        match *task {
+            Task::Start { r, host } => self.runs(id, r, host),
+            Task::Migrate { r, from, to } => {
+                self.runs(id, r, to);
+                let sentence = format!(
+                    "{} moved from {} to {} ({})",
+                    self.replica_id(r),
+                    self.world.host_id(from),
+                    self.world.host_id(to),
+                    reason.word()
+                );
+                self.audit("replica-moved", self.about_replica(r), Vec::new(), sentence);
+                self.capacity_changed();
+            }
+            Task::Stop { r, host } => self.stopped(id, r, host),
+            Task::StopStray { r, host } => {
+                self.soft.strays.remove(&(r, host));
+                self.end(id, End::Done, Vec::new());
+                self.touch(r.c);
+            }
+            Task::Snapshot { r, .. } => self.snapshot_ended(id, r, true),
+            // A probe without an answer is no answer.
+            Task::Probe { r, host, .. } => self.probe_failed(id, r, host),
+            Task::Fence { host } => {
+                self.bury(host, DeathEvidence::Fenced, "the fence was confirmed");
+            }
+            Task::Cut { c } | Task::Rotate { c } | Task::Reconnect { c } => {
+                self.isolation_step_done(id, task, c);
+            }
+            Task::Release { .. } | Task::Cordon { .. } | Task::Abort { .. } => {
+                self.end(id, End::Done, Vec::new());
+            }
+        }
+    }
+
+    pub(super) fn action_failed(&mut self, id: u64, task: &Task, why: &str) {
+        match *task {
+            Task::Start { r, host } => self.start_failed(id, r, host, why),
+            Task::Stop { r, host } => {
+                let again = self.soft.now.saturating_add(self.settings.patience.retry);
+                self.end_with_phase(id, End::Failed, r, Phase::Unwinding { host });
+                self.rest(r, again);
+                let sentence = format!("stopping {} failed: {why}", self.replica_id(r));
+                self.audit("stop-failed", self.about_replica(r), Vec::new(), sentence);
+            }
+            Task::Migrate { r, from, .. } => {
+                let again = self.soft.now.saturating_add(self.settings.patience.retry);
+                self.land(id, End::Failed, r, from);
+                self.rest(r, again);
+                let sentence = format!("moving {} failed, it stays where it is: {why}", self.replica_id(r));
+                self.audit("move-failed", self.about_replica(r), Vec::new(), sentence);
+            }
+            Task::StopStray { r, host } => {
+                self.soft.strays.remove(&(r, host));
+                self.end(id, End::Failed, Vec::new());
+            }
+            Task::Snapshot { r, .. } => self.snapshot_ended(id, r, false),
+            Task::Probe { r, host, .. } => self.probe_failed(id, r, host),
+            Task::Fence { host } => self.fence_failed(id, host, why),
+            Task::Cut { c } | Task::Rotate { c } | Task::Reconnect { c } => {
+                self.isolation_step_failed(id, task, c, why);
+            }
+            Task::Release { .. } | Task::Cordon { .. } | Task::Abort { .. } => {
+                self.end(id, End::Failed, Vec::new());
+            }
+        }
+    }
+
+    /// The deadline passed.
+    pub(super) fn action_overdue(&mut self, id: u64) {
+        if self.soft.trusted {
+            self.action_unclear(id, "no answer in time");
+        }
+    }
+
+    /// It is not known how an action ended. What can simply be done again counts as failed; what moves, starts or
+    /// stops a replica is looked into.
+    pub(super) fn action_unclear(&mut self, id: u64, why: &str) {
+        let Some(InFlight { task, .. }) = self.hard.actions.get(&id).cloned() else { return };
+        let (r, a, b) = match task {
+            Task::Start { r, host } | Task::Stop { r, host } => (r, host, None),
+            Task::Migrate { r, from, to } => (r, from, Some(to)),
+            _ => return self.action_failed(id, &task, why),
+        };
+        if matches!(self.hard.replicas.get(&r).map(|it| it.phase), Some(Phase::Doubt { .. })) {
+            return self.probe_doubt(r);
+        }
+        self.soft.timers.clear(Timer::Action(id));
+        self.soft.doubts.remove(&r);
+        self.set_phase(r, Phase::Doubt { a, b, action: id });
+        let sentence = format!(
+            "nobody knows how action {id} on {} ended ({why}); its hosts are asked",
+            self.replica_id(r)
+        );
+        self.audit("action-unclear", self.about_replica(r), vec![("action", id.to_string())], sentence);
+        self.probe_doubt(r);
+    }
+
+    /// Asks the hosts that may run a replica, once each.
+    pub(super) fn probe_doubt(&mut self, r: Rid) {
+        let Some(Phase::Doubt { a, b, action }) = self.hard.replicas.get(&r).map(|it| it.phase) else {
+            return;
+        };
+        if self.is_frozen(r.c) && action == 0 {
+            return;
+        }
+        for host in [Some(a), b].into_iter().flatten() {
+            let answered = self.soft.doubts.get(&r).is_some_and(|doubt| doubt.answers.contains_key(&host));
+            if !answered && !self.soft.probing.contains_key(&(r, host)) {
+                self.begin(&Task::Probe { r, host, about: action }, Reason::Recovery, |_| Vec::new());
+            }
+        }
+    }
+
+    fn probe_answered(&mut self, id: u64, task: &Task, state: ReplicaState) {
+        let &Task::Probe { r, host, .. } = task else {
+            return self.action_unclear(id, "an answer to a question that was not asked");
+        };
+        self.soft.probing.remove(&(r, host));
+        self.end(id, End::Done, Vec::new());
+        self.soft.doubts.entry(r).or_default().answers.insert(host, state);
+        self.resolve_doubt(r);
+    }
+
+    fn probe_failed(&mut self, id: u64, r: Rid, host: u32) {
+        self.soft.probing.remove(&(r, host));
+        self.end(id, End::Failed, Vec::new());
+        let Some(Phase::Doubt { a, b, action }) = self.hard.replicas.get(&r).map(|it| it.phase) else {
+            return;
+        };
+        let again = self.soft.now.saturating_add(self.settings.patience.retry);
+        let doubt = self.soft.doubts.entry(r).or_default();
+        doubt.rounds = doubt.rounds.saturating_add(1);
+        if doubt.rounds < self.settings.patience.probes {
+            return self.probe_doubt(r);
+        }
+        self.soft.timers.set(Timer::Replica(r), again);
+        if action > 0 {
+            self.end_with_phase(action, End::Escalated, r, Phase::Doubt { a, b, action: 0 });
+            let sentence = format!(
+                "{} on {} does not answer; action {action} is escalated, its reservation stays",
+                self.replica_id(r),
+                self.world.host_id(host)
+            );
+            self.notify(
+                "action-escalated",
+                self.about_replica(r),
+                vec![("action", action.to_string())],
+                sentence,
+            );
+        }
+        self.soft.doubts.insert(r, super::soft::DoubtSoft::default());
+    }
+
+    /// Enough answers decide where a replica runs.
+    fn resolve_doubt(&mut self, r: Rid) {
+        let Some(Phase::Doubt { a, b, action }) = self.hard.replicas.get(&r).map(|it| it.phase) else {
+            self.soft.doubts.remove(&r);
+            return;
+        };
+        let Some(doubt) = self.soft.doubts.get(&r) else { return };
+        let serving = |state: &ReplicaState| matches!(state, ReplicaState::Running | ReplicaState::Unhealthy);
+        let runs_on = doubt.answers.iter().find(|(_, state)| serving(state)).map(|(h, _)| *h);
+        let booting = doubt.answers.values().any(|state| *state == ReplicaState::Starting);
+        let all = [Some(a), b].into_iter().flatten().all(|h| doubt.answers.contains_key(&h));
+        let task = self.hard.actions.get(&action).map(|it| it.task.clone());
+        if let Some(host) = runs_on {
+            self.soft.doubts.remove(&r);
+            match task {
+                Some(Task::Stop { .. }) => {
+                    self.end_with_phase(action, End::Failed, r, Phase::Unwinding { host });
+                }
+                Some(Task::Migrate { to, .. }) if to != host => {
+                    self.land(action, End::Failed, r, host);
+                }
+                Some(_) => self.runs(action, r, host),
+                None => self.set_phase(r, Phase::Running { host }),
+            }
+            return;
+        }
+        if !all {
+            return;
+        }
+        if booting {
+            let again = self.soft.now.saturating_add(self.settings.patience.retry);
+            let rounds = doubt.rounds.saturating_add(1);
+            self.soft.doubts.insert(r, super::soft::DoubtSoft { rounds, ..Default::default() });
+            if rounds < self.settings.patience.probes {
+                self.soft.timers.set(Timer::Replica(r), again);
+                return;
+            }
+        }
+        self.soft.doubts.remove(&r);
+        match task {
+            // Not running now is what was wanted.
+            Some(Task::Stop { host, .. }) if !booting => self.stopped(action, r, host),
+            // It may still begin late: stop it for certain before anything else.
+            Some(_) => self.end_with_phase(action, End::Compensated, r, Phase::Unwinding { host: a }),
+            None => self.set_phase(r, Phase::Unwinding { host: a }),
+        }
+    }
+
+    /// A replica serves on a host.
+    fn runs(&mut self, id: u64, r: Rid, host: u32) {
+        let Some(replica) = self.hard.replicas.get(&r) else {
+            self.end(id, End::Failed, Vec::new());
+            return;
+        };
+        if self.is_dead(host) {
+            return self.land(id, End::Done, r, host);
+        }
+        let started = !matches!(replica.phase, Phase::Migrating { .. });
+        let next = Replica {
+            phase: Phase::Running { host },
+            restarts: 0,
+            relocations: 0,
+            avoid: std::collections::BTreeSet::new(),
+            ..replica.clone()
+        };
+        let version = next.version.clone();
+        self.end(id, End::Done, vec![Change::Replica(r, Box::new(next))]);
+        self.soft.unhealthy.remove(&r);
+        self.soft.waiting.remove(&r);
+        self.soft.refusals.remove(&(r.c, r.n));
+        self.touch(r.c);
+        for d in self.world.comps[r.c as usize].dependants.clone() {
+            self.touch(d);
+        }
+        if started {
+            let sentence =
+                format!("{} version {version} serves on {}", self.replica_id(r), self.world.host_id(host));
+            self.audit("replica-started", self.about_replica(r), Vec::new(), sentence);
+        }
+    }
+
+    /// A replica ended up on a host. If that host died meanwhile it runs nowhere; where else it had a reservation it
+    /// is stopped for certain first.
+    fn land(&mut self, id: u64, end: End, r: Rid, host: u32) {
+        let phase = if self.is_dead(host) {
+            let other = self
+                .hard
+                .replicas
+                .get(&r)
+                .and_then(|it| it.phase.holds().find(|&h| h != host && !self.is_dead(h)));
+            other.map_or(Phase::Pending, |host| Phase::Unwinding { host })
+        } else {
+            Phase::Running { host }
+        };
+        self.end_with_phase(id, end, r, phase);
+    }
+
+    pub(super) fn is_dead(&self, h: u32) -> bool {
+        matches!(self.hard.hosts[h as usize].status, HostStatus::Dead { .. })
+    }
+
+    /// A replica does not run for certain.
+    fn stopped(&mut self, id: u64, r: Rid, host: u32) {
+        let Some(replica) = self.hard.replicas.get(&r) else {
+            self.end(id, End::Done, Vec::new());
+            return;
+        };
+        let gone = replica.retire || replica.tainted;
+        let change = if gone {
+            Change::Gone(r)
+        } else {
+            let mut next = replica.clone();
+            next.phase = Phase::Pending;
+            Change::Replica(r, Box::new(next))
+        };
+        self.end(id, End::Done, vec![change]);
+        let name = self.replica_id(r);
+        let what = if gone { "is stopped and gone" } else { "is stopped and may start elsewhere" };
+        let sentence = format!("{name} {what} (was on {})", self.world.host_id(host));
+        self.audit("replica-stopped", crate::action::NoteSubject::Replica(name), Vec::new(), sentence);
+        self.touch(r.c);
+        self.capacity_changed();
+    }
+
+    fn start_failed(&mut self, id: u64, r: Rid, host: u32, why: &str) {
+        let Some(replica) = self.hard.replicas.get(&r) else {
+            self.end(id, End::Failed, Vec::new());
+            return;
+        };
+        let mut next = replica.clone();
+        next.phase = Phase::Down { host };
+        next.restarts = next.restarts.saturating_add(1);
+        let version = next.version.clone();
+        let attempts = next.restarts;
+        self.end(id, End::Failed, vec![Change::Replica(r, Box::new(next))]);
+        let sentence = format!(
+            "{} did not start on {}, attempt {attempts}: {why}",
+            self.replica_id(r),
+            self.world.host_id(host)
+        );
+        self.audit("start-failed", self.about_replica(r), vec![("attempt", attempts.to_string())], sentence);
+        self.rollout_failure(r.c, &version);
+        self.touch(r.c);
+    }
+
+    pub(super) fn end_with_phase(&mut self, id: u64, end: End, r: Rid, phase: Phase) {
+        let change = self.phase_change(r, phase);
+        self.end(id, end, change.into_iter().collect());
+        self.touch(r.c);
+    }
+
+    pub(super) fn set_phase(&mut self, r: Rid, phase: Phase) {
+        if let Some(change) = self.phase_change(r, phase) {
+            self.write(&[change]);
+            self.touch(r.c);
+        }
+    }
+
+    fn phase_change(&self, r: Rid, phase: Phase) -> Option<Change> {
+        let mut next = self.hard.replicas.get(&r)?.clone();
+        next.phase = phase;
+        Some(Change::Replica(r, Box::new(next)))
+    }
+
+    /// Leaves a replica alone until a moment.
+    pub(super) fn rest(&mut self, r: Rid, until: ecosystem_core::Timestamp) {
+        self.soft.backoff.insert(r, until);
+        self.soft.timers.set(Timer::Replica(r), until);
+    }
+}

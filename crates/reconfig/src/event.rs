@@ -1,0 +1,215 @@
+//! What a host application tells the engine.
+
+use crate::action::{ApprovalId, AskId};
+use ecosystem_core::{
+    ActionId, ComponentId, Ecosystem, HostId, HypervisorEvent, Infrastructure, Inventory, ReplicaId, Version,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a host is known to run nothing any more.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum DeathEvidence {
+    /// A fence was carried out, by us or by somebody else.
+    Fenced,
+    /// It was seen without power.
+    PowerOff,
+    /// A person went and looked.
+    Operator,
+}
+
+impl DeathEvidence {
+    /// A word for reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fenced => "fenced",
+            Self::PowerOff => "without power",
+            Self::Operator => "confirmed by an operator",
+        }
+    }
+}
+
+/// How bad a reported bug is.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[expect(clippy::exhaustive_enums, reason = "the three levels that change what is done")]
+pub enum Severity {
+    /// Recorded only.
+    Minor,
+    /// The version is not rolled out any further, and taken back if it is being rolled out.
+    Major,
+    /// As major; a component that already runs it goes back to the version before, if that is known.
+    Critical,
+}
+
+/// What an order is about.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[expect(clippy::exhaustive_enums, reason = "the things that can be frozen")]
+pub enum Scope {
+    /// Everything.
+    All,
+    /// One component with its replicas.
+    Component(ComponentId),
+    /// One host with what runs on it.
+    Host(HostId),
+}
+
+/// What an operator wants.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum Order {
+    /// Nothing is begun on it until it is thawed; what is under way ends.
+    Freeze(Scope),
+    /// The opposite.
+    Thaw(Scope),
+    /// Empty a host and keep it empty.
+    Drain(HostId),
+    /// Take a host back into use: ends draining, cordon, and suspicion of its hardware.
+    Restore(HostId),
+    /// Grant an approval.
+    Approve(ApprovalId),
+    /// Refuse an approval.
+    Reject(ApprovalId),
+    /// Give up an action if that is still possible.
+    Abort(ActionId),
+    /// Run so many replicas.
+    SetReplicas(ComponentId, u32),
+    /// The host is dead; somebody looked.
+    ConfirmDead(HostId),
+    /// Move a replica to a host.
+    Move(ReplicaId, HostId),
+    /// Forget failed attempts of a component and try again at once.
+    Retry(ComponentId),
+}
+
+/// One observation, answer or order.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A host is alive.
+    Heartbeat(HostId),
+    /// Something the executor reported.
+    Hypervisor(HypervisorEvent),
+    /// The executor certainly did not begin an action
+    /// ([`SubmitError::Rejected`](ecosystem_core::SubmitError::Rejected)).
+    Refused {
+        /// Which.
+        action: ActionId,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// The executor may or may not have begun an action
+    /// ([`SubmitError::Unknown`](ecosystem_core::SubmitError::Unknown)).
+    Unclear {
+        /// Which.
+        action: ActionId,
+        /// What is known.
+        reason: Arc<str>,
+    },
+    /// Somebody else thinks that a host is in trouble (an observer's vote; see the detectors).
+    HostSuspect {
+        /// Which.
+        host: HostId,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// A host is dead for certain.
+    HostFailed {
+        /// Which.
+        host: HostId,
+        /// How that is known.
+        evidence: DeathEvidence,
+    },
+    /// A host works, but its hardware reports trouble.
+    HostDegraded {
+        /// Which.
+        host: HostId,
+        /// What trouble.
+        why: Arc<str>,
+    },
+    /// A model expects a host to fail.
+    PredictedFailure {
+        /// Which.
+        host: HostId,
+        /// How soon.
+        within: Duration,
+        /// How sure the model is, in thousandths; below 500 it is only recorded.
+        permille: u32,
+    },
+    /// Load of a component: mean use over its serving replicas, in thousandths of what they asked for.
+    Utilisation {
+        /// Which.
+        component: ComponentId,
+        /// How much.
+        permille: u32,
+    },
+    /// A component is, or may be, in an attacker's hands.
+    SecurityAlert {
+        /// Which.
+        component: ComponentId,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// The verdict on the rebuilt replicas of an isolated component.
+    Verified {
+        /// Which.
+        component: ComponentId,
+        /// True = clean.
+        clean: bool,
+        /// By which means.
+        why: Arc<str>,
+    },
+    /// A version misbehaves.
+    BugReport {
+        /// Of which component.
+        component: ComponentId,
+        /// Which version.
+        version: Version,
+        /// How badly.
+        severity: Severity,
+        /// What happens.
+        why: Arc<str>,
+    },
+    /// A version shall be brought in.
+    NewVersion {
+        /// Of which component.
+        component: ComponentId,
+        /// Which version.
+        version: Version,
+    },
+    /// The optimizer's answer to [`Ask::Placement`](crate::Ask::Placement).
+    Placement {
+        /// Which question.
+        id: AskId,
+        /// Where each replica shall go.
+        assignments: Vec<(ReplicaId, HostId)>,
+        /// Replicas for which there is no host, with the reason.
+        unplaceable: Vec<(ReplicaId, Arc<str>)>,
+    },
+    /// The answer to [`Ask::Approval`](crate::Ask::Approval).
+    Approval {
+        /// Which question.
+        id: ApprovalId,
+        /// Yes or no.
+        granted: bool,
+        /// Who answered.
+        by: Arc<str>,
+    },
+    /// An operator's order.
+    Order {
+        /// What.
+        order: Order,
+        /// Who.
+        by: Arc<str>,
+    },
+    /// The truth on the ground, asked for after a restart and in doubt.
+    Inventory(Inventory),
+    /// The map changed: what is wanted from now on.
+    Map(Arc<Ecosystem>),
+    /// The infrastructure changed: hosts came, went or changed their size.
+    Capacity(Arc<Infrastructure>),
+}
