@@ -23,6 +23,8 @@ pub struct ReplicaView {
     pub resources: Resources,
     /// True if it serves, as far as is known.
     pub available: bool,
+    /// False if its host reported that it does not serve as it should.
+    pub healthy: bool,
     /// True if it is compromised.
     pub compromised: bool,
     /// True if it goes away once it is stopped.
@@ -108,6 +110,7 @@ impl Engine {
             version: it.version.clone(),
             resources: it.size.as_ref().clone(),
             available: self.is_available(*r, it),
+            healthy: !self.soft.unhealthy.contains_key(r),
             compromised: it.tainted,
             retiring: it.retire,
         })

@@ -167,8 +167,9 @@ impl Checker {
         let missing = desired.saturating_sub(u32::try_from(others).unwrap_or(u32::MAX));
         if missing > budget {
             let name = if reason == Some(Reason::Rollout) { "S9" } else { "S3" };
-            // Whoever served nobody before is not missed.
-            if self.served.contains(replica) {
+            // Whoever served nobody before, or was just reported not to, is not missed.
+            let healthy = engine.replicas().any(|it| it.replica == *replica && it.healthy);
+            if healthy && self.served.contains(replica) {
                 let sentence = format!(
                     "{replica} is stopped: {missing} of {desired} replicas of {component} missing, {budget} may be"
                 );
