@@ -68,7 +68,7 @@ pub(super) fn render(a: &Assessment) -> String {
         "controls": controls,
         "checks": checks,
     });
-    format!("{document:#}\n")
+    format!("{document}\n")
 }
 
 fn sample(s: &Sample) -> Value {

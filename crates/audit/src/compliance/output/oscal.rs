@@ -68,7 +68,7 @@ pub(super) fn render(a: &Assessment) -> String {
             },
         ] },
     } });
-    format!("{document:#}\n")
+    format!("{document}\n")
 }
 
 fn observation(a: &Assessment, c: &CheckResult, made: &str, evidence: &str) -> Value {
