@@ -38,6 +38,7 @@ mod auto;
 mod backtest;
 mod error;
 mod ets;
+pub mod features;
 mod forecast;
 mod gaps;
 pub mod metrics;
@@ -48,6 +49,7 @@ mod resample;
 mod rng;
 mod series;
 mod stats;
+pub mod window;
 
 pub use auto::{Auto, FittedAuto};
 pub use backtest::{Backtest, BacktestError, BacktestReport, Fold};
