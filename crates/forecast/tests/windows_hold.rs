@@ -241,3 +241,13 @@ fn open_windows_are_bounded_and_kinds_checked() {
     assert!(edge.push(0, u64::MAX, 1.0).expect("room").is_none());
     assert_eq!(edge.finish().len(), 1);
 }
+
+#[test]
+fn sessions_exactly_one_gap_apart_are_two() {
+    let mut windows = EventWindows::<u8, Moments>::new(WindowKind::Session { gap_ms: 7 }, 0).expect("valid");
+    for at in [278, 285, 291] {
+        windows.push(1, at, 1.0).expect("room");
+    }
+    let bounds: Vec<(u64, u64)> = windows.finish().iter().map(|w| (w.start_ms, w.end_ms)).collect();
+    assert_eq!(bounds, [(278, 285), (285, 298)]);
+}

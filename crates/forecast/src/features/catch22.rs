@@ -217,7 +217,12 @@ impl Canonical {
             let m = (n - lag) as f64;
             let (a, aa) = (total - tail.0, power - tail.1);
             let (b, bb) = (total - head.0, power - head.1);
-            let r = (self.acf[lag] * power - a * b / m) / ((aa - a * a / m).sqrt() * (bb - b * b / m).sqrt());
+            // A part without spread has no correlation; rounding must not invent one.
+            let spread = |square: f64, sum: f64| {
+                let rest = square - sum * sum / m;
+                if rest > 1e-13 * square { rest.sqrt() } else { f64::NAN }
+            };
+            let r = (self.acf[lag] * power - a * b / m) / (spread(aa, a) * spread(bb, b));
             // Complete dependence is infinite information, whatever rounding leaves of it.
             let rest = 1.0 - r * r;
             information =

@@ -106,9 +106,9 @@ features! {
     SumValues "sum_values";
     /// Sum of the squares.
     AbsEnergy "abs_energy";
-    /// Mean of |x[i+1] − x[i]|.
+    /// Mean of `|x[i+1] − x[i]|`.
     MeanAbsChange "mean_abs_change";
-    /// Mean of x[i+1] − x[i].
+    /// Mean of `x[i+1] − x[i]`.
     MeanChange "mean_change";
     /// Mean central second difference, halved.
     MeanSecondDerivativeCentral "mean_second_derivative_central";
@@ -130,7 +130,7 @@ features! {
     Kurtosis "kurtosis";
     /// Root of the mean square.
     RootMeanSquare "root_mean_square";
-    /// Sum of |x[i+1] − x[i]|.
+    /// Sum of `|x[i+1] − x[i]|`.
     AbsoluteSumOfChanges "absolute_sum_of_changes";
     /// Longest run of values below the mean.
     LongestStrikeBelowMean "longest_strike_below_mean";
@@ -170,7 +170,7 @@ features! {
     BenfordCorrelation "benford_correlation";
     /// Time reversal asymmetry statistic (Fulcher and Jones 2014).
     TimeReversalAsymmetryStatistic "time_reversal_asymmetry_statistic" { lag: usize };
-    /// Mean of x[i+2·lag]·x[i+lag]·x[i] (Schreiber and Schmitz 1997).
+    /// Mean of `x[i+2·lag]·x[i+lag]·x[i]` (Schreiber and Schmitz 1997).
     C3 "c3" { lag: usize };
     /// Complexity estimate, the length of the difference vector (Batista 2014), optionally of the z-scored series.
     CidCe "cid_ce" { normalize: bool };

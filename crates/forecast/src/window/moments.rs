@@ -10,11 +10,10 @@ use super::{ExactSum, Summary};
 /// use ecosystem_forecast::window::{Moments, Summary};
 /// let (mut a, mut b) = (Moments::default(), Moments::default());
 /// a.add(1e9);
-/// b.add(1e9 + 1.0);
 /// b.add(1e9 + 2.0);
 /// a.merge(&b);
 /// assert_eq!(a.mean(), 1e9 + 1.0);
-/// assert_eq!(a.variance(), 2.0 / 3.0);
+/// assert_eq!(a.variance(), 1.0);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

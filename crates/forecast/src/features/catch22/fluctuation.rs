@@ -38,7 +38,7 @@ impl Fluctuation {
             total += v;
             total
         }));
-        self.spread_windows(z.len() / stride / 2);
+        self.spread_windows(self.sums.len() / 2);
         self.x.clear();
         self.y.clear();
         for &window in &self.windows {
