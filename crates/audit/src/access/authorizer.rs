@@ -45,8 +45,7 @@ pub enum Outcome {
     Malformed,
 }
 
-/// A decision. Copy it into an audit entry with [`Authorizer::record_text`] or explain it with
-/// [`Authorizer::explain`].
+/// A decision. Record it with [`Authorizer::draft`], explain it with [`Authorizer::explain`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Decision {

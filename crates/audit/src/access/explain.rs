@@ -6,6 +6,8 @@ use core::fmt;
 use super::authorizer::{Authorizer, Decision, Outcome};
 use super::policy::{Effect, Request, Rule, Selector, valid_action, valid_path};
 use super::principal::Principal;
+use crate::class::{Category, Outcome as Ended};
+use crate::entry::Draft;
 
 /// Why a rule did or did not apply.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -140,6 +142,47 @@ impl Authorizer {
             Outcome::NotPermitted => format!("not permitted: no rule of {policy} allows it"),
             Outcome::Malformed => "refused: malformed action or path".to_owned(),
         }
+    }
+
+    /// The entry that records a decision: action `access.decide`, outcome success or denied (pending while approvals are
+    /// missing), the sentence of [`Authorizer::record_text`] as the reason. Give it the correlation id of the operation, so that
+    /// what is done afterwards can be traced back to it.
+    ///
+    /// ```
+    /// use ecosystem_audit::access::{Authorizer, Effect, Policy, Principal, Request, Rule};
+    ///
+    /// let policy = Policy::new("fleet", 7).rule(Rule::new("all", Effect::Allow, "vm.*"));
+    /// let authorizer = Authorizer::new(policy)?;
+    /// let (ana, stop) = (Principal::individual("ana"), Request::new("vm.stop", "prod/db", 5));
+    /// let decision = authorizer.decide(&authorizer.subject(&ana), &stop);
+    /// let draft = authorizer.draft(&ana, &stop, &decision).with_correlation_id("op-1");
+    /// assert_eq!((draft.actor.as_str(), draft.subject.as_str()), ("ana", "prod/db"));
+    /// assert_eq!(draft.field("rule").and_then(|v| v.as_text()), Some("all"));
+    /// # Ok::<(), ecosystem_audit::access::PolicyError>(())
+    /// ```
+    pub fn draft(&self, principal: &Principal, request: &Request<'_>, decision: &Decision) -> Draft {
+        let (outcome, rule) = match decision.outcome {
+            Outcome::Allowed { rule } => (Ended::Success, Some(rule)),
+            Outcome::NeedsApproval { rule, .. } => (Ended::Pending, Some(rule)),
+            Outcome::Denied { rule } => (Ended::Denied, Some(rule)),
+            Outcome::NotPermitted | Outcome::Malformed => (Ended::Denied, None),
+        };
+        let version = i64::try_from(self.policy().version).unwrap_or(i64::MAX);
+        let mut draft = Draft::new(request.at_unix_ms, &principal.id, "access.decide", request.resource.path)
+            .with_category(Category::AUTHORIZATION)
+            .with_outcome(outcome)
+            .with_reason(self.record_text(decision))
+            .with_field("requested_action", request.action)
+            .with_field("policy", self.policy().id.as_str())
+            .with_field("policy_version", version);
+        draft.on_behalf_of.clone_from(&principal.on_behalf_of);
+        if let Some(rule) = rule {
+            draft = draft.with_field("rule", self.rule_id(rule));
+        }
+        if let Some(address) = principal.network {
+            draft = draft.with_field("origin", address.to_string());
+        }
+        draft
     }
 
     /// Id of the rule that a decision cites.
