@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use ecosystem_audit::query::{self, Answer, AnswerError, Filter, Index, IndexSettings, QueryError};
-use ecosystem_audit::{Category, Draft, Log, Outcome, Severity, Summary};
+use ecosystem_audit::query::{self, Answer, AnswerError, Filter, Index, IndexSettings, QueryError, Source};
+use ecosystem_audit::{Category, Draft, EntryRef, Log, Outcome, Severity, Summary};
 use proptest::prelude::*;
 
 const ACTIONS: [&str; 5] = ["vm.start", "vm.stop", "vm.disk.grow", "vmx.start", "net.open"];
@@ -86,6 +86,23 @@ fn index_of(log: &Log, settings: IndexSettings) -> Index {
     index
 }
 
+/// A log of which some content is not held.
+struct Holes {
+    log: Log,
+    gone: Vec<bool>,
+}
+
+impl Source for Holes {
+    fn size(&self) -> u64 {
+        self.log.size()
+    }
+
+    fn entry(&self, seq: u64) -> Option<EntryRef<'_>> {
+        let gone = self.gone[usize::try_from(seq / 30).unwrap()] && seq + 1 < self.log.size();
+        if gone { None } else { self.log.entry(seq) }
+    }
+}
+
 /// All pages in turn.
 fn all(log: &Log, index: Option<&Index>, filter: &Filter) -> Vec<u64> {
     let (mut filter, mut found) = (filter.clone(), Vec::new());
@@ -120,6 +137,30 @@ proptest! {
         prop_assert_eq!(all(&log, None, &filter), plain.clone());
         prop_assert_eq!(all(&log, Some(&index_of(&log, IndexSettings::default())), &filter), plain.clone());
         prop_assert_eq!(all(&log, Some(&index_of(&log, settings)), &filter), plain);
+    }
+
+    #[test]
+    fn entries_whose_content_is_gone_are_passed_over(
+        drafts in prop::collection::vec(draft(), 1..300),
+        gone in prop::collection::vec(any::<bool>(), 10),
+        filter in filter(),
+        sorted in any::<bool>(),
+    ) {
+        // Runs of 30 entries are held or gone; the last entry is held.
+        let holes = Holes { log: log_of(&drafts, sorted), gone };
+        let mut index = Index::default();
+        let held = || (0..holes.size()).filter_map(|seq| holes.entry(seq));
+        prop_assert!(held().all(|e| index.push(&e)));
+        let mut wanted = filter.limit(1_000);
+        wanted.max_examined = 1_000;
+        let mut plain: Vec<u64> = held().filter(|e| wanted.matches(e)).map(|e| e.seq).collect();
+        if wanted.order == query::Order::NewestFirst {
+            plain.reverse();
+        }
+        for index in [None, Some(&index)] {
+            let page = query::run(&holes, index, &wanted).unwrap();
+            prop_assert_eq!(page.hits.iter().map(|e| e.seq).collect::<Vec<_>>(), plain.clone());
+        }
     }
 
     #[test]

@@ -81,20 +81,21 @@ impl Index {
         self.size
     }
 
-    /// Adds the next entry. An entry that is not the next one (`seq` = [`Index::size`]) is not added: false.
-    /// Amortised O(levels · log keys).
+    /// Adds the next entry; places left out before it (content that was pruned) are never found. An entry whose place was
+    /// already passed is not added: false. Amortised O(levels · log keys).
     pub fn push(&mut self, entry: &EntryRef<'_>) -> bool {
         let Ok(place) = u32::try_from(entry.seq) else { return false };
-        if entry.seq != self.size {
+        if entry.seq < self.size {
             return false;
         }
         let highest = self.block_max.last().copied().unwrap_or(0);
         self.step_back = self.step_back.max(highest.saturating_sub(entry.at_unix_ms));
+        let blocks = usize::try_from(entry.seq / BLOCK).unwrap_or(usize::MAX);
+        self.block_max.resize(self.block_max.len().max(blocks), highest);
         let highest = highest.max(entry.at_unix_ms);
-        if self.size.is_multiple_of(BLOCK) {
-            self.block_max.push(highest);
-        } else if let Some(last) = self.block_max.last_mut() {
-            *last = highest;
+        match self.block_max.get_mut(blocks) {
+            Some(last) => *last = highest,
+            None => self.block_max.push(highest),
         }
         let on = self.settings;
         if on.actor {
@@ -129,7 +130,7 @@ impl Index {
         {
             add(&mut self.correlation, id, place);
         }
-        self.size += 1;
+        self.size = entry.seq + 1;
         true
     }
 
