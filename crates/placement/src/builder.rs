@@ -179,6 +179,7 @@ impl DenseBuilder {
             ..Dense::default()
         };
         set_edges(&mut dense, edges);
+        set_shares(&mut dense);
         dense.tables = compile(&dense);
         Ok(dense)
     }
@@ -362,6 +363,24 @@ impl DenseBuilder {
         }
         if cost > SUM_MAX { Err(ProblemError::Overflow { what: "costs" }) } else { Ok(()) }
     }
+}
+
+/// What the search looks up about hosts: shares of their capacity, and who is at the same point.
+fn set_shares(dense: &mut Dense) {
+    let share =
+        |&capacity: &i64| if capacity > 0 { 1.0 / (capacity as f64 * dense.dims as f64) } else { 0.0 };
+    dense.share = dense.capacity.iter().map(share).collect();
+    let point = &dense.distance.point;
+    let mut hosts: Vec<u32> = (0..dense.hosts as u32).collect();
+    hosts.sort_by_key(|&h| point[h as usize]);
+    let mut start = vec![0; dense.distance.points as usize + 1];
+    for &p in point {
+        start[p as usize + 1] += 1;
+    }
+    for p in 1..start.len() {
+        start[p] += start[p - 1];
+    }
+    (dense.at_point, dense.point_start) = (hosts, start);
 }
 
 fn set_edges(dense: &mut Dense, edges: Vec<(u32, u32, i64)>) {

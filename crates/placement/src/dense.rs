@@ -236,6 +236,11 @@ pub(crate) struct Dense {
     pub(crate) soft: Vec<i64>,
     /// Mean capacity of a host by dimension, at least one.
     pub(crate) mean_capacity: Vec<f64>,
+    /// One over the capacity by host and dimension, over the number of dimensions; zero where there is none.
+    pub(crate) share: Vec<f64>,
+    /// Hosts at each point: hosts sorted by point, and where each point starts.
+    pub(crate) at_point: Vec<u32>,
+    pub(crate) point_start: Vec<u32>,
     pub(crate) open_cost: Vec<i64>,
     pub(crate) host_linear: Vec<i64>,
     pub(crate) demand: Vec<i64>,
@@ -269,6 +274,12 @@ impl Dense {
         let (from, to) =
             (self.edge_start[item as usize] as usize, self.edge_start[item as usize + 1] as usize);
         self.edge_to[from..to].iter().copied().zip(self.edge_weight[from..to].iter().copied())
+    }
+
+    /// Hosts at the same point as a host.
+    pub(crate) fn neighbours(&self, host: u32) -> &[u32] {
+        let point = self.distance.point[host as usize] as usize;
+        &self.at_point[self.point_start[point] as usize..self.point_start[point + 1] as usize]
     }
 
     pub(crate) fn degree_of(&self, item: u32) -> usize {

@@ -14,6 +14,8 @@ mod worker;
 
 /// Slices that a full run is cut into; between them workers compare.
 const ROUNDS: u64 = 40;
+/// Moves for each item and worker that one fall of the temperature should take.
+const CYCLE_MOVES: f64 = 100_000.0;
 
 /// A search that runs in slices, for hosts with a deadline.
 ///
@@ -41,6 +43,8 @@ pub struct Search<'p> {
     settings: Settings,
     bound: i64,
     workers: Vec<Worker<'p>>,
+    /// How often the temperature falls from hot to cold; decided when the speed is known.
+    cycles: Option<f64>,
     /// Progress at which workers compare next.
     exchange_at: f64,
 }
@@ -53,7 +57,7 @@ impl<'p> Search<'p> {
         let seed = settings.seed;
         let workers = crate::par::map((0..u64::from(count)).collect(), |k| Worker::new(p, seed, k));
         let exchange_at = 1.0 / ROUNDS as f64;
-        Self { problem, settings: *settings, bound: lower_bound(p), workers, exchange_at }
+        Self { problem, settings: *settings, bound: lower_bound(p), workers, cycles: None, exchange_at }
     }
 
     /// Evaluates about `moves` moves in all workers together. False when the budget is used up or the best assignment
@@ -72,12 +76,24 @@ impl<'p> Search<'p> {
     pub fn step_at(&mut self, moves: u64, progress: f64) -> bool {
         let share = moves.div_ceil(self.workers.len() as u64);
         let progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 1.0 };
-        crate::par::for_each(&mut self.workers, |worker| worker.run(share, progress));
+        let heat = self.heat(progress);
+        crate::par::for_each(&mut self.workers, |worker| worker.run(share, heat));
         if progress >= self.exchange_at {
             self.exchange_at = progress + 1.0 / ROUNDS as f64;
             self.exchange();
         }
         !self.is_proven()
+    }
+
+    /// Progress within the current cycle. Small problems are cooled several times, because one slow fall brings them
+    /// less than several tries.
+    fn heat(&mut self, progress: f64) -> f64 {
+        if self.cycles.is_none() && progress >= 0.01 {
+            let total = self.work() as f64 / progress;
+            let one = self.problem.dense.items as f64 * CYCLE_MOVES * self.workers.len() as f64;
+            self.cycles = Some((total / one.max(1.0)).floor().clamp(1.0, 8.0));
+        }
+        (progress * self.cycles.unwrap_or(1.0)).fract()
     }
 
     /// Workers that are far behind go on from the leader's current assignment.

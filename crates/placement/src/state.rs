@@ -172,6 +172,33 @@ impl<'p> State<'p> {
         delta
     }
 
+    /// By dimension, how much of the host's soft capacity would be missing if the item came.
+    pub(crate) fn missing(&self, item: u32, host: u32) -> Vec<i64> {
+        let at = host as usize * self.p.dims;
+        let demand = self.p.demand_of(item).iter();
+        demand.enumerate().map(|(r, d)| self.used[at + r] + d - self.p.soft[at + r]).collect()
+    }
+
+    /// Change of `Σ open cost · fill²` if the item went to `to`: rises when full hosts get fuller and empty ones
+    /// emptier, which leads towards hosts that can be closed.
+    pub(crate) fn fill_gain(&self, item: u32, to: u32) -> f64 {
+        let p = self.p;
+        let change = |host: u32, sign: f64| -> f64 {
+            if host == NONE || p.open_cost[host as usize] == 0 {
+                return 0.0;
+            }
+            let at = host as usize * p.dims;
+            let (mut fill, mut item_share) = (0.0, 0.0);
+            for (r, &demand) in p.demand_of(item).iter().enumerate() {
+                fill += self.used[at + r] as f64 * p.share[at + r];
+                item_share += demand as f64 * p.share[at + r];
+            }
+            let after = fill + sign * item_share;
+            p.open_cost[host as usize] as f64 * (after * after - fill * fill)
+        };
+        change(to, 1.0) + change(self.host_of[item as usize], -1.0)
+    }
+
     /// Capacity, overload, balance, opening, linear and fence parts of coming (`sign` 1) or leaving (-1).
     #[inline]
     fn capacity_delta(&self, item: u32, host: u32, sign: i64, delta: &mut Delta) {

@@ -15,7 +15,8 @@ impl Worker<'_> {
             return;
         }
         let delta = self.state.delta(item, to);
-        if self.accepts(delta) {
+        let gain = self.gain(item, to);
+        if self.accepts(delta, self.state.value.hard, gain) {
             self.state.commit(item, to, delta);
             self.note(item);
             self.keep_best();
@@ -31,8 +32,14 @@ impl Worker<'_> {
             if degree > 0 {
                 let edge = p.edge_start[item as usize] as usize + self.rng.below(degree);
                 let host = self.state.host_of[p.edge_to[edge] as usize];
-                if host != NONE && host != self.state.host_of[item as usize] {
-                    return host;
+                if host != NONE {
+                    if kind < 40 {
+                        let near = p.neighbours(host);
+                        return near[self.rng.below(near.len())];
+                    }
+                    if host != self.state.host_of[item as usize] {
+                        return host;
+                    }
                 }
             }
         } else if kind < 136 && p.home[item as usize] != NONE {
@@ -56,10 +63,12 @@ impl Worker<'_> {
         if before == 0 && !self.state.exchange_fits(i, j) {
             return;
         }
+        let mut gain = self.gain(i, to);
         let mut delta = self.state.apply(i, to);
         let second = self.state.delta(j, from);
         delta.add(second);
-        if self.accepts_applied(delta, before) {
+        gain += self.gain(j, from);
+        if self.accepts(delta, before, gain) {
             self.state.commit(j, from, second);
             self.note(i);
             self.note(j);
@@ -67,5 +76,9 @@ impl Worker<'_> {
         } else {
             self.state.apply(i, from);
         }
+    }
+
+    fn gain(&self, item: u32, to: u32) -> f64 {
+        if self.fill_weight > 0.0 { self.state.fill_gain(item, to) } else { 0.0 }
     }
 }

@@ -12,10 +12,18 @@ impl Worker<'_> {
     /// Ruins around a random seed and recreates; undone if not accepted.
     pub(super) fn ruin_and_recreate(&mut self) {
         let before = self.state.value;
-        let kind = self.rng.below(3);
+        let kind = self.rng.below(8);
+        self.banned = NONE;
+        let mut forced = NONE;
         let mut chosen = match kind {
+            4.. => {
+                let (items, host) = self.ejection();
+                forced = host;
+                items
+            }
             0 => self.host_contents(),
-            1 => self.connected(),
+            1 => self.emptied_host(),
+            2 => self.connected(),
             _ => self.random_items(),
         };
         if chosen.is_empty() {
@@ -27,6 +35,12 @@ impl Worker<'_> {
             self.removed.push((item, host));
             self.state.apply(item, NONE);
         }
+        if forced != NONE {
+            // the first one takes the place, the others look for theirs
+            self.state.apply(chosen[0], forced);
+            chosen.remove(0);
+            self.banned = forced;
+        }
         self.order(&mut chosen);
         for &item in &chosen {
             self.insert(item);
@@ -34,7 +48,7 @@ impl Worker<'_> {
         let after = self.state.value;
         let delta = Delta { hard: after.hard - before.hard, cost: after.cost - before.cost };
         let removed = std::mem::take(&mut self.removed);
-        if self.accepts_applied(delta, before.hard) {
+        if self.accepts(delta, before.hard, 0.0) {
             for &(item, host) in &removed {
                 if self.state.host_of[item as usize] != host {
                     self.note(item);
@@ -64,6 +78,56 @@ impl Worker<'_> {
         items
     }
 
+    /// All items of one host, which stays empty, and those of a host they talk to.
+    fn emptied_host(&mut self) -> Vec<u32> {
+        let mut items = self.host_contents();
+        let Some(&first) = items.first() else { return items };
+        self.banned = self.state.host_of[first as usize];
+        let other = self.target(first);
+        if other != self.banned && self.rng.below(3) > 0 {
+            items.extend(self.state.residents[other as usize].iter().copied().take(40));
+        }
+        items
+    }
+
+    /// An item, a host it shall have, and what must leave there so that it fits below the soft capacities.
+    fn ejection(&mut self) -> (Vec<u32>, u32) {
+        const EJECTED_MAX: usize = 24;
+        let p = self.state.p;
+        // the largest of a few, because small ones find a place without this
+        let size = |item: u32| -> f64 {
+            p.demand_of(item).iter().zip(&p.mean_capacity).map(|(&d, &c)| d as f64 / c).fold(0.0, f64::max)
+        };
+        let mut item = self.rng.below(p.items) as u32;
+        for _ in 0..self.rng.below(4) {
+            let other = self.rng.below(p.items) as u32;
+            if size(other) > size(item) {
+                item = other;
+            }
+        }
+        let host = self.target(item);
+        let mut items = vec![item];
+        if host == self.state.host_of[item as usize] {
+            return (Vec::new(), NONE);
+        }
+        let mut missing = self.state.missing(item, host);
+        let mut there = self.state.residents[host as usize].clone();
+        self.rng.shuffle(&mut there);
+        for leaver in there {
+            if missing.iter().all(|&m| m <= 0) || items.len() > EJECTED_MAX {
+                break;
+            }
+            let demand = p.demand_of(leaver);
+            if missing.iter().zip(demand).any(|(&m, &d)| m > 0 && d > 0) {
+                for (m, d) in missing.iter_mut().zip(demand) {
+                    *m -= d;
+                }
+                items.push(leaver);
+            }
+        }
+        if missing.iter().any(|&m| m > 0) { (Vec::new(), NONE) } else { (items, host) }
+    }
+
     /// An item and its nearest in the graph, breadth first.
     fn connected(&mut self) -> Vec<u32> {
         let p = self.state.p;
@@ -86,6 +150,44 @@ impl Worker<'_> {
             }
         }
         items
+    }
+
+    /// Exchanges everything on two hosts; one of them is often empty.
+    pub(super) fn exchange_hosts(&mut self) {
+        let p = self.state.p;
+        let item = self.rng.below(p.items) as u32;
+        let a = self.state.host_of[item as usize];
+        let b = self.rng.below(p.hosts) as u32;
+        let size = self.state.residents[a as usize].len() + self.state.residents[b as usize].len();
+        self.work += 1;
+        if a == b || size > 64 {
+            return;
+        }
+        self.work += size as u64;
+        let before = self.state.value;
+        let (from_a, from_b) =
+            (self.state.residents[a as usize].clone(), self.state.residents[b as usize].clone());
+        for &item in &from_a {
+            self.state.apply(item, b);
+        }
+        for &item in &from_b {
+            self.state.apply(item, a);
+        }
+        let after = self.state.value;
+        let delta = Delta { hard: after.hard - before.hard, cost: after.cost - before.cost };
+        if self.accepts(delta, before.hard, 0.0) {
+            for &item in from_a.iter().chain(&from_b) {
+                self.note(item);
+            }
+            self.keep_best();
+        } else {
+            for &item in &from_a {
+                self.state.apply(item, a);
+            }
+            for &item in &from_b {
+                self.state.apply(item, b);
+            }
+        }
     }
 
     fn random_items(&mut self) -> Vec<u32> {
@@ -122,6 +224,9 @@ impl Worker<'_> {
         for k in 0..tries {
             let host = if all { k as u32 } else { self.target(item) };
             self.work += 1;
+            if host == self.banned || (all && self.rng.next() >> 27 == 0) {
+                continue;
+            }
             if feasible && !self.state.fits(item, host) {
                 continue;
             }

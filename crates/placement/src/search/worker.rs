@@ -7,6 +7,16 @@ use crate::state::{Delta, State};
 
 /// Samples that the temperatures are measured with.
 const SAMPLES: usize = 2_000;
+/// Last temperature over the first.
+const COLD: f64 = 0.01;
+/// Weight of the gain of filling hosts at the start; it falls to nothing with progress.
+const FILL: f64 = 3.0;
+/// Part of the work that ruin & recreate may take, one in so many.
+const RUIN_WORK: u64 = 16;
+/// Shares of the kinds of moves in 1/2³²: exchanges of items, ruin & recreate, exchanges of hosts; the rest shifts.
+const EXCHANGES: u32 = (0.35 * u32::MAX as f64) as u32;
+const RUINS: u32 = (0.01 * u32::MAX as f64) as u32;
+const HOST_EXCHANGES: u32 = (0.002 * u32::MAX as f64) as u32;
 
 /// A state with its random numbers, temperature and best assignment.
 #[derive(Debug)]
@@ -25,11 +35,13 @@ pub(super) struct Worker<'p> {
     /// What one unit of hard degree counts while rules are broken.
     penalty: f64,
     pub(super) has_edges: bool,
-    /// Shares of exchanges and of ruin & recreate in all moves, in 1/2³².
-    pub(super) exchange_share: u32,
-    pub(super) ruin_share: u32,
+    pub(super) fill_weight: f64,
+    /// Part of `work` that went into ruin & recreate.
+    ruin_work: u64,
     /// Scratch of ruin & recreate.
     pub(super) removed: Vec<(u32, u32)>,
+    /// Host that recreation leaves empty.
+    pub(super) banned: u32,
 }
 
 impl<'p> Worker<'p> {
@@ -48,17 +60,17 @@ impl<'p> Worker<'p> {
             temperature: 1.0,
             penalty: 1.0,
             has_edges: !p.edge_to.is_empty(),
-            exchange_share: (0.35 * f64::from(u32::MAX)) as u32,
-            ruin_share: (0.002 * f64::from(u32::MAX)) as u32,
+            fill_weight: 0.0,
+            ruin_work: 0,
             removed: Vec::new(),
+            banned: NONE,
             state,
         };
         worker.measure();
         worker
     }
 
-    /// Temperatures from the costs of random shifts: at `hot` a typical uphill shift is taken now and then, at `cold`
-    /// none but the smallest.
+    /// Temperatures from the costs of random shifts: `hot` is their mean rise, so that most are taken at the start.
     fn measure(&mut self) {
         let p = self.state.p;
         let mut ups: Vec<f64> = Vec::new();
@@ -72,14 +84,12 @@ impl<'p> Worker<'p> {
                 ups.push(delta.cost as f64);
             }
         }
-        ups.sort_by(f64::total_cmp);
         if ups.is_empty() {
             return;
         }
         let mean = ups.iter().sum::<f64>() / ups.len() as f64;
-        let low = ups[ups.len() / 20];
-        self.hot = mean * 0.3;
-        self.cold = (low * 0.05).min(self.hot * 0.01).max(0.02);
+        self.hot = mean;
+        self.cold = (mean * COLD).max(0.02);
         self.penalty = mean * 2.0 + 1.0;
     }
 
@@ -91,13 +101,18 @@ impl<'p> Worker<'p> {
             return;
         }
         self.temperature = self.hot * (self.cold / self.hot).powf(progress);
+        self.fill_weight = FILL * (1.0 - progress);
         let until = self.work + moves;
         while self.work < until {
             let kind = self.rng.next();
-            if kind < self.ruin_share {
+            if kind < RUINS && self.ruin_work * RUIN_WORK <= self.work {
+                let before = self.work;
                 self.ruin_and_recreate();
-            } else if kind < self.ruin_share + self.exchange_share {
+                self.ruin_work += self.work - before;
+            } else if kind < RUINS + EXCHANGES {
                 self.exchange_items();
+            } else if kind < RUINS + EXCHANGES + HOST_EXCHANGES {
+                self.exchange_hosts();
             } else {
                 self.shift_item();
             }
@@ -108,25 +123,13 @@ impl<'p> Worker<'p> {
         }
     }
 
-    /// Metropolis: always downhill, uphill with probability `exp(-rise / temperature)`. With all hard rules kept no
-    /// move may break one.
-    pub(super) fn accepts(&mut self, delta: Delta) -> bool {
-        if delta.hard > 0 && self.state.value.hard == 0 {
-            return false;
-        }
-        self.accepts_rise(delta)
-    }
-
-    /// The same for a change that is already applied: `before` is the hard degree without it.
-    pub(super) fn accepts_applied(&mut self, delta: Delta, before: i64) -> bool {
+    /// Metropolis: always downhill, uphill with probability `exp(-rise / temperature)`. With all hard rules kept (`before`
+    /// is the hard degree without the change) no move may break one. The filling gain counts against the rise.
+    pub(super) fn accepts(&mut self, delta: Delta, before: i64, gain: f64) -> bool {
         if delta.hard > 0 && before == 0 {
             return false;
         }
-        self.accepts_rise(delta)
-    }
-
-    fn accepts_rise(&mut self, delta: Delta) -> bool {
-        let rise = delta.cost as f64 + self.penalty * delta.hard as f64;
+        let rise = delta.cost as f64 + self.penalty * delta.hard as f64 - self.fill_weight * gain;
         rise <= 0.0 || self.rng.unit() < (-rise / self.temperature).exp()
     }
 
