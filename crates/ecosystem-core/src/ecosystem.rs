@@ -373,6 +373,35 @@ impl Ecosystem {
         self.dependency_position(from, to, kind).map(|position| &*self.dependencies[position])
     }
 
+    /// The same map, with all parts that are equal to those of `other` shared with it.
+    pub(crate) fn sharing(self, other: &Self) -> Self {
+        let mut components = IndexMap::with_capacity(self.components.len());
+        for (id, component) in &*self.components {
+            let known = other.components.get(id).filter(|known| *known == component);
+            components.insert(id.clone(), Arc::clone(known.unwrap_or(component)));
+        }
+        let same_components = other.components.as_slice() == components.as_slice();
+        let shared = |edge: &Arc<Dependency>| -> Arc<Dependency> {
+            let known = other.dependency_position(&edge.from, &edge.to, edge.kind);
+            let known = known.map(|position| &other.dependencies[position]).filter(|known| *known == edge);
+            Arc::clone(known.unwrap_or(edge))
+        };
+        let same_edges = self.dependencies == other.dependencies;
+        let same_ends = self.topology.ends == other.topology.ends
+            && self.topology.tags == other.topology.tags
+            && self.topology.out.nodes() == other.topology.out.nodes();
+        Self {
+            components: if same_components { Arc::clone(&other.components) } else { Arc::new(components) },
+            dependencies: if same_edges {
+                Arc::clone(&other.dependencies)
+            } else {
+                self.dependencies.iter().map(shared).collect()
+            },
+            topology: Arc::clone(if same_ends { &other.topology } else { &self.topology }),
+            ..self
+        }
+    }
+
     pub(crate) fn topology(&self) -> &Topology {
         &self.topology
     }

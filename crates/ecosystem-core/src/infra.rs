@@ -113,6 +113,10 @@ pub struct Host {
     /// Power in watts when idle and when fully used, linear between (Fan et al. 2007); `None` = not known.
     #[cfg_attr(feature = "serde", serde(default))]
     pub power_idle_max_w: Option<(u32, u32)>,
+    /// Measured power in watts by utilisation in permille, rising (e.g. the eleven points of SPECpower); wins over the
+    /// straight line. Empty = not known.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub power_curve: Vec<(u32, u32)>,
     /// Throughput of its network link for migrations.
     #[cfg_attr(feature = "serde", serde(default))]
     pub link: BitsPerSecond,
@@ -141,6 +145,7 @@ impl Host {
             overcommit_percent: BTreeMap::new(),
             price_per_hour: MicroMoney::ZERO,
             power_idle_max_w: None,
+            power_curve: Vec::new(),
             link: BitsPerSecond::ZERO,
             labels: BTreeMap::new(),
             taints: BTreeMap::new(),

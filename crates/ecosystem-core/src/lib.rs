@@ -14,6 +14,7 @@ mod component;
 mod dependency;
 mod diff;
 mod ecosystem;
+mod energy;
 #[cfg(feature = "export")]
 pub mod export;
 mod finding;
@@ -27,7 +28,9 @@ mod journal;
 pub mod manifest;
 mod metrics;
 mod placement;
+mod registry;
 mod resources;
+mod revision;
 mod rules;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -53,7 +56,9 @@ pub use infra::{
 pub use journal::{Journal, MemoryJournal};
 pub use metrics::{MetricKind, MetricQuery, MetricsSource, QueryError, RangeQuery, Sample, Series, Subject};
 pub use placement::{Move, Placement};
+pub use registry::{Health, Instance, Registry, RegistryError, RegistryEvent};
 pub use resources::Resources;
+pub use revision::{Conflict, History, HistoryError, Merge, Revision, merge};
 pub use rules::{Domain, HostSet, Rule, RuleKind, Span, Violation, Weight};
 pub use time::Timestamp;
 pub use units::{BitsPerSecond, Bytes, Currency, MicroMoney, Micros, Millicores};

@@ -1,6 +1,10 @@
 //! What runs a map: golden texts of a small one, and laws for all.
 #![cfg(feature = "export")]
-#![allow(clippy::unwrap_used, clippy::string_slice, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests, which read golden files"
+)]
 
 use ecosystem_core::export::{
     ansible, compose, cyclonedx, cypher, dot, graphml, helm, jsonld, kubernetes, mermaid, terraform,
