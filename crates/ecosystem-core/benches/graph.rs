@@ -1,5 +1,5 @@
 //! Speed of the map and its analyses at 100,000 components and 1,000,000 edges, petgraph's bare algorithms beside ours.
-#![expect(missing_docs, reason = "criterion's macro makes an undocumented function")]
+#![allow(missing_docs, reason = "criterion's macro makes an undocumented function")]
 #![allow(clippy::unwrap_used, reason = "the inputs are valid by construction")]
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -83,7 +83,7 @@ fn large(c: &mut Criterion) {
     group.bench_function("index_arrays/ours", |b| b.iter(|| Digraph::new(NODES, black_box(&pairs)).unwrap()));
     group.bench_function("scc/ours", |b| b.iter(|| strong_components(black_box(&graph))));
     group.bench_function("scc/petgraph_kosaraju", |b| {
-        b.iter(|| petgraph::algo::kosaraju_scc(black_box(&peer)))
+        b.iter(|| petgraph::algo::kosaraju_scc(black_box(&peer)));
     });
     group.bench_function("scc_and_start_order/ours", |b| b.iter(|| start_order(black_box(&map))));
     group.bench_function("scc_and_toposort/petgraph", |b| {
@@ -108,7 +108,7 @@ fn large(c: &mut Criterion) {
     });
     let other = builder(&pairs[1_000..], 1_000).build().unwrap();
     group.bench_function("diff/nothing_shared_2k_changes", |b| {
-        b.iter(|| diff(black_box(&map), black_box(&other)))
+        b.iter(|| diff(black_box(&map), black_box(&other)));
     });
     let change = diff(&map, &other);
     group.bench_function("apply/2k_changes", |b| b.iter(|| change.apply(black_box(&map)).unwrap()));

@@ -113,7 +113,7 @@ pub struct Host {
     /// Power in watts when idle and when fully used, linear between (Fan et al. 2007); `None` = not known.
     #[cfg_attr(feature = "serde", serde(default))]
     pub power_idle_max_w: Option<(u32, u32)>,
-    /// Measured power in watts by utilisation in permille, rising (e.g. the eleven points of SPECpower); wins over the
+    /// Measured power in watts by utilisation in permille, rising (e.g. the eleven points of `SPECpower`); wins over the
     /// straight line. Empty = not known.
     #[cfg_attr(feature = "serde", serde(default))]
     pub power_curve: Vec<(u32, u32)>,

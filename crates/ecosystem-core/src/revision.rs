@@ -139,6 +139,7 @@ impl History {
     }
 
     /// The last revision.
+    #[expect(clippy::missing_panics_doc, reason = "a history is never empty")]
     pub fn latest(&self) -> &Revision {
         self.revisions.last().expect("a history has at least its first revision")
     }

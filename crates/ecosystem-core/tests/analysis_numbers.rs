@@ -1,6 +1,14 @@
 //! Cuts, centrality, communities, latency, availability, drift and what-if: other implementations, brute force, Monte
 //! Carlo.
-#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    clippy::string_slice,
+    clippy::cast_possible_truncation,
+    clippy::needless_collect,
+    clippy::nonminimal_bool,
+    reason = "helpers of tests, close to the formulas"
+)]
 
 use ecosystem_core::analysis::{
     AvailabilityModel, Block, Calls, CentralitySettings, CutBy, CutError, EdgeSelection, Impact,
@@ -9,8 +17,8 @@ use ecosystem_core::analysis::{
 };
 use ecosystem_core::testing::{component_name, ecosystems, edge_lists, infrastructures, scattered};
 use ecosystem_core::{
-    Component, ComponentId, Dependency, DependencyKind, Domain, Ecosystem, Evidence, EvidenceKind, Kind,
-    Micros, Placement, ReplicaId,
+    Component, ComponentId, Dependency, DependencyKind, Domain, Ecosystem, EcosystemBuilder, Evidence,
+    EvidenceKind, Kind, Micros, Placement, ReplicaId,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -28,7 +36,7 @@ fn graph(nodes: usize, edges: &[(u32, u32)]) -> Ecosystem {
     builder.build().unwrap()
 }
 
-/// SplitMix64 (Steele, Lea & Flood 2014) as numbers from 0 to 1.
+/// `SplitMix64` (Steele, Lea & Flood 2014) as numbers from 0 to 1.
 fn uniform(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
@@ -113,7 +121,7 @@ fn observed_and_declared_edges_are_told_apart() {
         edge(0, 3, observed(EvidenceKind::Env)),
     ]
     .into_iter()
-    .fold(graph(4, &[]).to_builder(), |b, d| b.dependency(d))
+    .fold(graph(4, &[]).to_builder(), EcosystemBuilder::dependency)
     .build()
     .unwrap();
     let found = drift(&map);

@@ -1,5 +1,5 @@
 //! The registry against a plain model: a list that is searched from end to end.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "helpers of tests")]
 
 use ecosystem_core::testing::component_name;
 use ecosystem_core::{Health, Instance, Registry, RegistryError, ReplicaId, Timestamp};

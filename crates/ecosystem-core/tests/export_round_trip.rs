@@ -1,0 +1,165 @@
+//! What is emitted reads back to the same map, and real validators accept it.
+#![cfg(all(feature = "export", feature = "manifest"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "helpers of tests, which read files"
+)]
+#![allow(clippy::disallowed_macros, reason = "a skip must be seen")]
+
+use ecosystem_core::export::{ansible, compose, kubernetes};
+use ecosystem_core::manifest::{self, ParseOptions, Source};
+use ecosystem_core::testing::{infrastructures, scattered};
+use ecosystem_core::{
+    Bytes, Component, Dependency, DependencyKind, Ecosystem, Kind, Millicores, Port, Resources, Version,
+};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn parse(name: &str, text: &str) -> Ecosystem {
+    manifest::parse(&[Source::new(name, text)], &ParseOptions::default()).unwrap().ecosystem
+}
+
+/// Names, replicas and needs of everything that runs.
+fn runs(map: &Ecosystem) -> BTreeSet<(String, u32, u64, u64)> {
+    map.components()
+        .filter(|c| c.is_placed())
+        .map(|c| {
+            let request = &c.requirements.request;
+            (c.id.to_string(), c.replicas, request.cpu.get(), request.memory.get())
+        })
+        .collect()
+}
+
+/// Pairs joined by edges of some kinds, between components that run.
+fn pairs(map: &Ecosystem, kinds: &[DependencyKind]) -> BTreeSet<(String, String)> {
+    let runs = |id| map.component(id).is_some_and(Component::is_placed);
+    map.dependencies()
+        .filter(|d| kinds.contains(&d.kind) && runs(&d.from) && runs(&d.to))
+        .map(|d| (d.from.to_string(), d.to.to_string()))
+        .collect()
+}
+
+const TRAFFIC: [DependencyKind; 2] = [DependencyKind::Call, DependencyKind::Data];
+
+/// Stacks whose names are valid everywhere and whose edges carry ports, so that nothing is lost on the way.
+fn stacks() -> impl Strategy<Value = Ecosystem> {
+    let part = (0_usize..3, 1_u32..4, 1_u64..40, 1_u64..64);
+    let edges = proptest::collection::vec(
+        (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>()),
+        0..12,
+    );
+    (proptest::collection::vec(part, 1..7), edges).prop_map(|(parts, edges)| {
+        let mut builder = Ecosystem::builder("stack");
+        let name = |n: usize| format!("svc-{}", char::from(b'a' + u8::try_from(n).unwrap()));
+        for (n, &(kind, replicas, cpu, memory)) in parts.iter().enumerate() {
+            let kind = [Kind::Container, Kind::Gateway, Kind::Database][kind];
+            let mut c = Component::new(name(n).parse().unwrap(), kind);
+            (c.image, c.version, c.replicas) = ("registry/app".into(), Version::new("1.2"), replicas);
+            c.ports = vec![Port { number: 8_000 + u16::try_from(n).unwrap(), protocol: "tcp".into() }];
+            c.requirements.request = Resources::new(Millicores(cpu * 50), Bytes::mib(memory * 16));
+            builder = builder.component(c);
+        }
+        for (a, b, call) in edges {
+            // from low to high: a start order must not be circular for Compose
+            let (a, b) = (a.index(parts.len()), b.index(parts.len()));
+            if a != b {
+                let kind = if call { DependencyKind::Call } else { DependencyKind::StartOrder };
+                let ends = (name(a.min(b)).parse().unwrap(), name(a.max(b)).parse().unwrap());
+                builder = builder.dependency(Dependency::new(ends.0, ends.1, kind));
+            }
+        }
+        builder.build().unwrap()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn kubernetes_manifests_read_back_to_the_same_map(map in stacks()) {
+        let text = kubernetes::manifests(&map, &kubernetes::Settings::default());
+        let back = parse("stack.yaml", &text);
+        prop_assert_eq!(runs(&back), runs(&map), "{}", text);
+        prop_assert_eq!(pairs(&back, &TRAFFIC), pairs(&map, &TRAFFIC), "{}", text);
+    }
+
+    #[test]
+    fn compose_files_read_back_to_the_same_map(map in stacks()) {
+        let text = compose::file(&map);
+        let back = parse("compose.yaml", &text);
+        prop_assert_eq!(runs(&back), runs(&map), "{}", text);
+        prop_assert_eq!(pairs(&back, &TRAFFIC), pairs(&map, &TRAFFIC), "{}", text);
+        let start = [DependencyKind::StartOrder];
+        prop_assert_eq!(pairs(&back, &start), pairs(&map, &start), "{}", text);
+    }
+}
+
+fn data(path: &str) -> Option<String> {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
+    let root = std::env::var("VM_ECOSYSTEM_DATA").unwrap_or_else(|_| default.to_owned());
+    let path = PathBuf::from(root).join(path);
+    let text = std::fs::read_to_string(&path).ok();
+    if text.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "no data at {}", path.display());
+        println!("skipped: no data at {}", path.display());
+    }
+    text
+}
+
+#[test]
+fn online_boutique_survives_a_round_trip() {
+    let Some(text) = data("manifests/online-boutique.k8s.yaml") else { return };
+    let map = parse("online-boutique.k8s.yaml", &text);
+    let back = parse("out.yaml", &kubernetes::manifests(&map, &kubernetes::Settings::default()));
+    assert_eq!(runs(&back), runs(&map));
+    assert_eq!(pairs(&back, &TRAFFIC), pairs(&map, &TRAFFIC));
+    let back = parse("out.yaml", &compose::file(&map));
+    assert_eq!(runs(&back), runs(&map));
+    assert_eq!(pairs(&back, &TRAFFIC), pairs(&map, &TRAFFIC));
+}
+
+/// Runs a validator on a file; a program that is not there is a visible skip.
+fn accepts(program: &str, (before, after): (&[&str], &[&str]), file: &Path) {
+    match Command::new(program).args(before).arg(file).args(after).output() {
+        Ok(output) => assert!(
+            output.status.success(),
+            "{program} {}: {}{}",
+            file.display(),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        Err(error) => println!("skipped: {program}: {error}"),
+    }
+}
+
+#[test]
+fn real_validators_accept_what_is_emitted() {
+    if std::env::var_os("ECO_REAL").is_none_or(|value| value != "1") {
+        println!("skipped: validators run with ECO_REAL=1");
+        return;
+    }
+    let golden = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/export"));
+    for name in ["shop.k8s.yaml", "shop.eks.k8s.yaml"] {
+        accepts("kubernetes-validate", (&["--strict"], &[]), &golden.join(name));
+    }
+    accepts("ansible-inventory", (&["--list", "-i"], &[]), &golden.join("shop.inventory.yaml"));
+    let inventory = golden.join("shop.inventory.yaml");
+    let check = ["-i", inventory.to_str().unwrap(), "--syntax-check"];
+    accepts("ansible-playbook", (&check, &[]), &golden.join("shop.playbook.yaml"));
+    accepts("docker-compose", (&["-f"], &["config", "--quiet"]), &golden.join("shop.compose.yaml"));
+    accepts("dot", (&["-Tsvg", "-o", "/dev/null"], &[]), &golden.join("shop.dot"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn inventories_are_yaml_with_every_host(map in stacks(), infra in infrastructures(2, 2, 2), seed in any::<u64>()) {
+        let text = ansible::inventory(&map, &infra, &scattered(&map, &infra, seed));
+        for host in infra.hosts() {
+            prop_assert!(text.contains(&["    ", host.id.as_str(), ":\n"].concat()), "{}", text);
+        }
+    }
+}
