@@ -30,10 +30,12 @@
 //! `docs/reconfiguration.md`; the journal format in `docs/journal-format.md`.
 
 mod action;
+pub mod detect;
 mod engine;
 mod error;
 mod event;
 mod journal;
+pub mod plan;
 mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -50,5 +52,7 @@ pub use engine::{Counters, Engine, HostView, ReplicaView};
 pub use error::{EngineError, JournalError, SettingsError};
 pub use event::{DeathEvidence, Event, Order, Scope, Severity};
 pub use journal::{FRAME_BYTES_MAX, JOURNAL_VERSION, Record, split_frames};
-pub use settings::{Detection, Isolation, Limits, Patience, RestartPolicy, Rolling, Scaling, Settings};
+pub use settings::{
+    Detection, Detector, Isolation, Limits, Patience, RestartPolicy, Rolling, Scaling, Settings,
+};
 pub use state::{End, Reason};

@@ -5,11 +5,30 @@ use ecosystem_core::{Capabilities, ComponentId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// What makes a host suspect.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum Detector {
+    /// Silence for [`Detection::suspect_after`].
+    #[default]
+    Timeout,
+    /// Silence that is unlikely by the host's own heartbeat intervals
+    /// ([`PhiNormal`](crate::detect::PhiNormal)), at most [`Detection::suspect_after`]. The field is the expected
+    /// interval in milliseconds.
+    Phi {
+        /// Expected time between heartbeats in milliseconds.
+        interval_ms: u32,
+    },
+}
+
 /// How hosts are watched and declared dead.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Detection {
+    /// What makes a host suspect.
+    pub detector: Detector,
     /// Silence after which a host is suspect. 10 s: two missed heartbeats of 5 s.
     pub suspect_after: Duration,
     /// Further silence after which a suspect host is fenced. 10 s, so that a restarted switch (typically 5 to 8 s)
@@ -29,6 +48,7 @@ pub struct Detection {
 impl Default for Detection {
     fn default() -> Self {
         Self {
+            detector: Detector::Timeout,
             suspect_after: Duration::from_secs(10),
             fence_after: Duration::from_secs(10),
             rejoin_heartbeats: 3,

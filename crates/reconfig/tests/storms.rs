@@ -121,6 +121,10 @@ proptest! {
         prop_assert!(engine.is_settled(), "seed {seed}: not settled {replicas:#?}\n{}", story(&drill));
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.min(24)))]
     #[test]
     fn the_same_seed_gives_the_same_journal_and_the_same_story(
         seed in any::<u64>(),

@@ -13,6 +13,16 @@ impl Engine {
         let now = self.soft.now;
         let soft = &mut self.soft.hosts[h as usize];
         soft.seen = now;
+        if let crate::settings::Detector::Phi { interval_ms } = self.settings.detection.detector {
+            let interval = std::time::Duration::from_millis(u64::from(interval_ms.max(1)));
+            soft.phi.get_or_insert_with(|| Box::new(crate::detect::PhiNormal::new(interval))).heartbeat(now);
+            // Silence may now be allowed for a shorter time than the timer knows.
+            if self.hard.hosts[h as usize].status == HostStatus::Up {
+                let at = now.saturating_add(self.silence_allowed(h));
+                self.soft.timers.set(Timer::Host(h), at);
+            }
+        }
+        let soft = &mut self.soft.hosts[h as usize];
         match self.hard.hosts[h as usize].status {
             HostStatus::Up | HostStatus::Fencing { .. } => {}
             HostStatus::Suspect => self.host_back(h, "host-answers", "answers again"),
@@ -51,11 +61,20 @@ impl Engine {
         self.soft.dirty.extend(components);
     }
 
+    /// Silence after which a host is suspect.
+    fn silence_allowed(&self, h: u32) -> std::time::Duration {
+        let longest = self.settings.detection.suspect_after;
+        match &self.soft.hosts[h as usize].phi {
+            Some(phi) => phi.silence_allowed().min(longest),
+            None => longest,
+        }
+    }
+
     /// The silence timer of a host went off.
     pub(super) fn host_silent(&mut self, h: u32) {
-        let (now, detection) = (self.soft.now, &self.settings.detection);
+        let now = self.soft.now;
         let seen = self.soft.hosts[h as usize].seen;
-        let suspect_at = seen.saturating_add(detection.suspect_after);
+        let suspect_at = seen.saturating_add(self.silence_allowed(h));
         match self.hard.hosts[h as usize].status {
             HostStatus::Up if now < suspect_at => self.soft.timers.set(Timer::Host(h), suspect_at),
             HostStatus::Up => {

@@ -72,6 +72,8 @@ impl Timers {
 #[derive(Clone, Debug)]
 pub(crate) struct HostSoft {
     pub(crate) seen: Timestamp,
+    /// Learned heartbeat intervals, if that detector is chosen.
+    pub(crate) phi: Option<Box<crate::detect::PhiNormal>>,
     /// Heartbeats in a row since it was declared dead.
     pub(crate) returning: u32,
     /// When it turned suspect, the last few times.
@@ -189,6 +191,7 @@ impl Soft {
     pub(crate) fn new(now: Timestamp, hard: &Hard, trusted: bool, burst: u32) -> Self {
         let host = HostSoft {
             seen: now,
+            phi: None,
             returning: 0,
             suspicions: VecDeque::new(),
             fence_not_before: Timestamp::default(),
@@ -225,6 +228,7 @@ impl Soft {
     pub(crate) fn grow(&mut self, hard: &Hard) {
         let host = HostSoft {
             seen: self.now,
+            phi: None,
             returning: 0,
             suspicions: VecDeque::new(),
             fence_not_before: Timestamp::default(),

@@ -10,6 +10,7 @@ use std::hash::{Hash, Hasher};
 /// One replica as the engine sees it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts for reports")]
 pub struct ReplicaView {
     /// Which.
     pub replica: ReplicaId,

@@ -1,7 +1,7 @@
 //! A complete small driver: engine, simulator, journal, placer, approvals, crashes, checks.
 
 use super::checker::{Broken, Checker};
-use super::greedy::place_greedily;
+use super::greedy::{Preferences, place_preferring};
 use super::load::Load;
 use super::rng::SimRng;
 use super::simulator::{Fault, SimSettings, Simulator, millis};
@@ -11,7 +11,7 @@ use crate::error::EngineError;
 use crate::event::Event;
 use crate::settings::Settings;
 use ecosystem_core::{
-    ActionKind, ActionOutcome, ActionRequest, ComponentId, Ecosystem, Epoch, Hypervisor, HypervisorEvent,
+    ActionKind, ActionOutcome, ActionRequest, ComponentId, Ecosystem, Epoch, HostId, Hypervisor, HypervisorEvent,
     Infrastructure, Placement, SubmitError, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,7 +131,10 @@ pub struct Drill {
     approvals: Approvals,
     subjects: BTreeMap<ApprovalId, ApprovalSubject>,
     metered: BTreeSet<ComponentId>,
+    preferences: Preferences,
     crash_permille: u32,
+    crash_after: Option<u64>,
+    outputs: u64,
     crashes: u64,
 }
 
@@ -176,7 +179,10 @@ impl Drill {
             approvals: Approvals::GrantAfter(Duration::from_secs(120)),
             subjects: BTreeMap::new(),
             metered: BTreeSet::new(),
+            preferences: Preferences::new(),
             crash_permille: 0,
+            crash_after: None,
+            outputs: 0,
             crashes: 0,
         };
         drill.pump();
@@ -192,6 +198,21 @@ impl Drill {
     /// Lets the engine's process die after so many of a thousand outputs, at any point between them.
     pub const fn set_engine_crashes(&mut self, permille: u32) {
         self.crash_permille = permille;
+    }
+
+    /// Lets the placer of the drill prefer a host for a component; the highest priority is tried first.
+    pub fn prefer(&mut self, component: ComponentId, host: HostId, priority: u32) {
+        self.preferences.entry(component).or_default().insert(host, priority);
+    }
+
+    /// Lets the engine's process die right after its `count`th output.
+    pub const fn crash_after_output(&mut self, count: u64) {
+        self.crash_after = Some(count);
+    }
+
+    /// How many outputs were handled so far.
+    pub const fn outputs(&self) -> u64 {
+        self.outputs
     }
 
     /// Something happens `after` the start of the drill (not after the present moment).
@@ -382,7 +403,8 @@ impl Drill {
                     engine.persisted(written);
                 }
             }
-            if self.rng.chance(self.crash_permille) {
+            self.outputs += 1;
+            if self.crash_after == Some(self.outputs) || self.rng.chance(self.crash_permille) {
                 return self.crash();
             }
         }
@@ -446,7 +468,7 @@ impl Drill {
     fn answer(&mut self, answer: Answer) {
         match answer {
             Answer::Placement(ask) => {
-                let (assignments, unplaceable) = place_greedily(&ask, &self.ecosystem, &self.infrastructure);
+                let (assignments, unplaceable) = place_preferring(&ask, &self.ecosystem, &self.infrastructure, &self.preferences);
                 self.tell(Event::Placement { id: ask.id, assignments, unplaceable });
             }
             Answer::Approval(id, granted) => {

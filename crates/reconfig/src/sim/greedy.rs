@@ -13,6 +13,19 @@ pub(super) type Greedy = (Vec<(ReplicaId, HostId)>, Vec<(ReplicaId, Arc<str>)>);
 /// Answers a placement question: each need in turn gets the allowed host with the fewest replicas of its component,
 /// then the most room. Hard rules are checked with [`Rule::check`]. O(needs × hosts × rules of the component).
 pub fn place_greedily(ask: &PlacementAsk, ecosystem: &Ecosystem, infrastructure: &Infrastructure) -> Greedy {
+    place_preferring(ask, ecosystem, infrastructure, &Preferences::new())
+}
+
+/// Hosts a component likes, with a priority; higher is better, unnamed hosts have none.
+pub(super) type Preferences = BTreeMap<ComponentId, BTreeMap<HostId, u32>>;
+
+/// As [`place_greedily`], preferred hosts first, then those that break the fewest soft rules.
+pub(super) fn place_preferring(
+    ask: &PlacementAsk,
+    ecosystem: &Ecosystem,
+    infrastructure: &Infrastructure,
+    preferences: &Preferences,
+) -> Greedy {
     let excluded: BTreeSet<&HostId> = ask.excluded.iter().collect();
     let mut used: BTreeMap<HostId, Resources> = ask.occupied.usage(ecosystem);
     for (host, amount) in &ask.reserved {
@@ -25,7 +38,8 @@ pub fn place_greedily(ask: &PlacementAsk, ecosystem: &Ecosystem, infrastructure:
         let component = need.replica.component();
         let rules = rules_of(ecosystem, component);
         let before = violations(&rules, ecosystem, infrastructure, &placement);
-        let mut best: Option<(usize, u64, usize)> = None;
+        let liked = preferences.get(component);
+        let mut best: Option<Rank> = None;
         for (ix, host) in infrastructure.hosts().iter().enumerate() {
             if excluded.contains(&host.id)
                 || need.avoid.contains(&host.id)
@@ -45,13 +59,15 @@ pub fn place_greedily(ask: &PlacementAsk, ecosystem: &Ecosystem, infrastructure:
             }
             let same = placement.of_component(component).filter(|(_, on)| **on == host.id).count();
             let free = (room.cpu.get().saturating_sub(after.cpu.get())).min(u64::MAX - 1);
-            let key = (same, u64::MAX - free, ix);
+            let priority = liked.and_then(|hosts| hosts.get(&host.id)).map_or(0, |&p| p.saturating_add(1));
+            let broken = violations(&soft_rules_of(ecosystem, component), ecosystem, infrastructure, &candidate);
+            let key = (u32::MAX - priority, broken, same, u64::MAX - free, ix);
             if best.is_none_or(|found| key < found) {
                 best = Some(key);
             }
         }
         match best {
-            Some((_, _, ix)) => {
+            Some((_, _, _, _, ix)) => {
                 let host = infrastructure.hosts()[ix].id.clone();
                 let sum = used.entry(host.clone()).or_default();
                 *sum = sum.saturating_add(&need.resources);
@@ -64,6 +80,17 @@ pub fn place_greedily(ask: &PlacementAsk, ecosystem: &Ecosystem, infrastructure:
         }
     }
     (placed, left)
+}
+
+/// Preference, broken soft rules, replicas of the same component, room, position: the smallest is taken.
+type Rank = (u32, usize, usize, u64, usize);
+
+fn soft_rules_of<'a>(ecosystem: &'a Ecosystem, component: &ComponentId) -> Vec<&'a Rule> {
+    ecosystem
+        .rules()
+        .iter()
+        .filter(|rule| rule.weight != Weight::Hard && rule.kind.components().any(|id| id == component))
+        .collect()
 }
 
 fn rules_of<'a>(ecosystem: &'a Ecosystem, component: &ComponentId) -> Vec<&'a Rule> {
