@@ -7,7 +7,7 @@ use crate::{
     forecast::{Forecast, check_request},
     gaps::fill_gaps,
     model::{Fitted, Forecaster},
-    stats::mean_observed,
+    stats::{autocorrelations, mean_observed},
 };
 
 /// The last value, for ever: `ŷ[n+h] = y[n]`. A random walk: the variance grows with `h`.
@@ -209,6 +209,97 @@ impl Fitted for FittedMean {
             self.mean += delta / self.count;
             self.squares += delta * (value - self.mean);
         }
+        Ok(())
+    }
+}
+
+/// Naive on classically, multiplicatively deseasonalised data when the season is significant at 90 %, else naive: the
+/// benchmark of the M4 competition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Naive2 {
+    season: usize,
+}
+
+/// A fitted [`Naive2`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct FittedNaive2 {
+    factors: Vec<f64>, // of the coming steps, a ring
+    next: usize,
+    adjusted: FittedSeasonalNaive,
+}
+
+impl Naive2 {
+    /// A season of `season` steps.
+    pub const fn new(season: usize) -> Self {
+        Self { season }
+    }
+
+    /// The test of the competition: `|acf_m| > 1.645·sqrt((1 + 2·Σ_{k<m} acf_k²)/n)`.
+    fn significant(self, filled: &[f64]) -> bool {
+        let m = self.season;
+        if m < 2 || filled.len() < 3 * m {
+            return false;
+        }
+        let acf = autocorrelations(filled, m);
+        let before: f64 = acf[1..m].iter().map(|r| r * r).sum();
+        acf[m].abs() > 1.645 * ((1.0 + 2.0 * before) / filled.len() as f64).sqrt()
+    }
+}
+
+impl Forecaster for Naive2 {
+    type Fitted = FittedNaive2;
+    fn fit(&self, values: &[f64]) -> Result<FittedNaive2, FitError> {
+        check_values(values, 1)?;
+        let filled = fill_gaps(values, &[self.season]);
+        let mut factors = vec![1.0];
+        if self.significant(&filled) {
+            factors = multiplicative_factors(&filled, self.season);
+        }
+        let m = factors.len();
+        let adjusted: Vec<f64> = values.iter().enumerate().map(|(i, y)| y / factors[i % m]).collect();
+        Ok(FittedNaive2 { next: values.len() % m, adjusted: Naive.fit(&adjusted)?, factors })
+    }
+}
+
+/// Classical decomposition: mean ratio to the centred moving average per phase, normalised to mean 1.
+fn multiplicative_factors(filled: &[f64], m: usize) -> Vec<f64> {
+    let average = crate::stats::centered_average(filled, m);
+    let (mut sum, mut count) = (vec![0.0; m], vec![0.0; m]);
+    for (i, (y, a)) in filled.iter().zip(&average).enumerate() {
+        if a.abs() > 1e-12 {
+            sum[i % m] += y / a;
+            count[i % m] += 1.0;
+        }
+    }
+    let factors: Vec<f64> = sum.iter().zip(&count).map(|(s, c)| if *c > 0.0 { s / c } else { 1.0 }).collect();
+    let mean = crate::stats::mean(&factors);
+    let usable = mean.abs() > 1e-12 && factors.iter().all(|f| (f / mean).abs() > 1e-6);
+    if usable { factors.iter().map(|f| f / mean).collect() } else { vec![1.0; m] }
+}
+
+impl Fitted for FittedNaive2 {
+    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+        let mut forecast = self.adjusted.predict(horizon, levels)?;
+        for h in 0..horizon {
+            let factor = self.factors[(self.next + h) % self.factors.len()];
+            forecast.point[h] *= factor;
+            for band in &mut forecast.intervals {
+                band.lower[h] *= factor;
+                band.upper[h] *= factor;
+                if factor < 0.0 {
+                    std::mem::swap(&mut band.lower[h], &mut band.upper[h]);
+                }
+            }
+        }
+        Ok(forecast)
+    }
+
+    fn update(&mut self, value: f64) -> Result<(), UpdateError> {
+        check_update(value)?;
+        self.adjusted.update(value / self.factors[self.next])?;
+        self.next = (self.next + 1) % self.factors.len();
         Ok(())
     }
 }

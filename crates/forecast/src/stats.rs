@@ -99,3 +99,18 @@ pub(crate) fn centered_average(values: &[f64], m: usize) -> Vec<f64> {
     }
     out
 }
+
+/// Autocorrelations at lags `0..=max_lag` (biased, the usual estimator).
+pub(crate) fn autocorrelations(values: &[f64], max_lag: usize) -> Vec<f64> {
+    let m = mean(values);
+    let centered: Vec<f64> = values.iter().map(|v| v - m).collect();
+    let total: f64 = centered.iter().map(|v| v * v).sum();
+    (0..=max_lag.min(values.len().saturating_sub(1)))
+        .map(|lag| {
+            if total <= 0.0 {
+                return if lag == 0 { 1.0 } else { 0.0 };
+            }
+            centered.iter().zip(&centered[lag..]).map(|(a, b)| a * b).sum::<f64>() / total
+        })
+        .collect()
+}

@@ -1,0 +1,196 @@
+//! Back-test, weights, final fit.
+
+use super::{Auto, Bands, Candidate, FittedAuto, Member};
+use crate::{
+    error::{FitError, check_values},
+    model::{Fitted, Forecaster},
+};
+
+/// Candidates worse than the best by this factor get no weight.
+const CUT: f64 = 1.7;
+/// Most candidates that are combined.
+const MOST: usize = 12;
+/// Exponent of the weights `(best / error)^p`.
+const SHARPNESS: f64 = 6.0;
+
+/// Picks of the ensemble selection.
+const ROUNDS: u32 = 16;
+
+/// Errors of one candidate or combination: per origin, per step ahead.
+pub(crate) type Paths = Vec<Vec<f64>>;
+
+/// Where the back-test starts.
+pub(crate) struct Origins {
+    pub(crate) starts: Vec<usize>,
+    pub(crate) horizon: usize,
+}
+
+impl Origins {
+    /// Step ahead, index and error of every observed value.
+    pub(crate) fn errors<'a>(
+        &'a self,
+        paths: &'a Paths,
+        values: &'a [f64],
+    ) -> impl Iterator<Item = (usize, usize, f64)> + 'a {
+        paths.iter().zip(&self.starts).flat_map(move |(path, &start)| {
+            path.iter()
+                .enumerate()
+                .map(move |(h, p)| (h, start + h, values[start + h] - p))
+                .filter(|e| !e.2.is_nan())
+        })
+    }
+}
+
+impl Auto {
+    /// Seasons that have been seen at least once and a half.
+    fn usable_seasons(&self, len: usize) -> Vec<usize> {
+        let mut seasons: Vec<usize> =
+            self.seasons.iter().copied().filter(|&m| m >= 2 && 3 * m <= 2 * len).collect();
+        seasons.sort_unstable();
+        seasons.dedup();
+        seasons
+    }
+
+    /// Origins half a horizon apart, newest last, leaving at least half of the data and, if possible, three longest seasons
+    /// to learn from.
+    fn origins(&self, len: usize, seasons: &[usize]) -> Origins {
+        let wanted = self.horizon.unwrap_or_else(|| seasons.first().copied().unwrap_or(12));
+        let horizon = wanted.clamp(1, (len / 4).max(1));
+        let longest = seasons.last().copied().unwrap_or(1);
+        let enough = if 3 * longest + 2 * horizon < len { 3 * longest + 1 } else { 0 };
+        let first = enough.max(len / 2).min(len - horizon);
+        let step = horizon.div_ceil(2);
+        let mut starts: Vec<usize> = (0..self.origins.max(1))
+            .map_while(|k| (len - horizon).checked_sub(k * step))
+            .take_while(|&o| o >= first)
+            .collect();
+        starts.reverse();
+        Origins { starts, horizon }
+    }
+}
+
+impl Forecaster for Auto {
+    type Fitted = FittedAuto;
+
+    fn fit(&self, values: &[f64]) -> Result<FittedAuto, FitError> {
+        self.fit_backtested(values).map(|b| b.fitted)
+    }
+}
+
+/// A fit together with the back-test it rests on.
+pub(crate) struct Backtested {
+    pub(crate) fitted: FittedAuto,
+    pub(crate) combined: Paths,
+    pub(crate) origins: Origins,
+}
+
+impl Auto {
+    pub(crate) fn fit_backtested(&self, values: &[f64]) -> Result<Backtested, FitError> {
+        check_values(values, 4)?;
+        let seasons = self.usable_seasons(values.len());
+        let observed = || values.iter().copied().filter(|v| !v.is_nan());
+        let (low, high) =
+            observed().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let mean = observed().sum::<f64>() / observed().count() as f64;
+        let positive = low > 0.02 * mean && mean > 0.0;
+        let origins = self.origins(values.len(), &seasons);
+        let candidates = Candidate::for_data(values.len(), &seasons, positive, self.cheap);
+        let tried = candidates.len();
+        let mut judged: Vec<(f64, Candidate, Paths)> = Vec::with_capacity(tried);
+        for candidate in candidates {
+            if let Some(paths) = forecasts(&candidate, values, &origins) {
+                judged.push((mean_error(&paths, values, &origins), candidate, paths));
+            }
+        }
+        judged.retain(|j| j.0.is_finite());
+        judged.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let Some(best) = judged.first().map(|j| j.0) else {
+            return Err(FitError::NoCandidate { tried });
+        };
+        judged.retain(|j| j.0 <= best * CUT);
+        judged.truncate(MOST);
+        let greedy = greedy_weights(&judged, values, &origins);
+        let inverse: Vec<f64> = judged
+            .iter()
+            .map(|j| if best > 0.0 { (best / j.0).powf(SHARPNESS) } else { f64::from(u8::from(j.0 <= 0.0)) })
+            .collect();
+        let inverse_total: f64 = inverse.iter().sum();
+        let weights: Vec<f64> =
+            greedy.iter().zip(&inverse).map(|(g, i)| 0.5 * g + 0.5 * i / inverse_total).collect();
+        let mut members = Vec::with_capacity(judged.len());
+        let mut total = 0.0;
+        let mut combined: Paths = vec![vec![0.0; origins.horizon]; origins.starts.len()];
+        for ((_, candidate, paths), weight) in judged.into_iter().zip(weights) {
+            let Ok(fitted) = candidate.fit(values) else { continue };
+            for (c, p) in combined.iter_mut().zip(&paths) {
+                c.iter_mut().zip(p).for_each(|(c, p)| *c += weight * p);
+            }
+            total += weight;
+            members.push(Member { weight, candidate, fitted });
+        }
+        if members.is_empty() {
+            return Err(FitError::NoCandidate { tried });
+        }
+        members.iter_mut().for_each(|m| m.weight /= total);
+        combined.iter_mut().flatten().for_each(|c| *c /= total);
+        let bands = Bands::learn(&combined, values, &origins, &seasons);
+        let name = members[0].candidate.to_string();
+        let range = high - low;
+        let floor = if low >= 0.0 { (low - range).max(0.0) } else { low - range };
+        let fitted = FittedAuto { name, members, bands, low: floor, high: high + 2.0 * range };
+        Ok(Backtested { fitted, combined, origins })
+    }
+}
+
+/// Forecasts of a candidate from every origin; `None` when it fails at any.
+fn forecasts(candidate: &Candidate, values: &[f64], origins: &Origins) -> Option<Paths> {
+    let refit = candidate.refit();
+    let mut fitted = None;
+    let mut known = 0;
+    origins
+        .starts
+        .iter()
+        .map(|&start| {
+            if refit || fitted.is_none() {
+                fitted = Some(candidate.fit(&values[..start]).ok()?);
+            } else if let Some(f) = &mut fitted {
+                f.update_many(&values[known..start]).ok()?;
+            }
+            known = start;
+            fitted.as_ref()?.predict(origins.horizon, &[]).ok().map(|f| f.point)
+        })
+        .collect()
+}
+
+/// Mean absolute error over all origins and steps.
+fn mean_error(paths: &Paths, values: &[f64], origins: &Origins) -> f64 {
+    let (sum, count) =
+        origins.errors(paths, values).fold((0.0, 0.0), |(s, c), (.., e)| (s + e.abs(), c + 1.0));
+    if count > 0.0 { sum / count } else { f64::INFINITY }
+}
+
+/// Ensemble selection: starting from nothing, adds again and again the candidate (with replacement) that makes the mean the
+/// best; shares of the picks are the weights. Caruana, Niculescu-Mizil, Crew & Ksikes (2004).
+fn greedy_weights(judged: &[(f64, Candidate, Paths)], values: &[f64], origins: &Origins) -> Vec<f64> {
+    let flat: Vec<Vec<f64>> = judged.iter().map(|j| j.2.iter().flatten().copied().collect()).collect();
+    let actual: Vec<f64> =
+        origins.starts.iter().flat_map(|&s| values[s..s + origins.horizon].iter().copied()).collect();
+    let mut sum = vec![0.0; actual.len()];
+    let mut picks = vec![0.0; judged.len()];
+    for round in 0..ROUNDS {
+        let share = 1.0 / f64::from(round + 1);
+        let error = |path: &[f64]| -> f64 {
+            let pairs = sum.iter().zip(path).zip(&actual).filter(|(_, y)| !y.is_nan());
+            pairs.map(|((s, p), y)| ((s + p) * share - y).abs()).sum()
+        };
+        let best = flat
+            .iter()
+            .map(|path| error(path))
+            .enumerate()
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map_or(0, |(k, _)| k);
+        picks[best] += 1.0 / f64::from(ROUNDS);
+        sum.iter_mut().zip(&flat[best]).for_each(|(s, p)| *s += p);
+    }
+    picks
+}

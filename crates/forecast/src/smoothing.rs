@@ -1,0 +1,246 @@
+//! Multi-seasonal exponential smoothing with autocorrelation adjustment.
+//!
+//! # Model
+//! `ŷ = l + Σ s_k[phase_k] + ρ·e[t-1]` with error `e`: `l += α·e`, `s_k[phase_k] += γ_k·e`. The weights and `ρ` minimise the
+//! squared one-step errors after the warm-up; patterns start from the means of the first cycles. A value costs O(number of
+//! seasons), so does an update; memory is the sum of the seasons.
+//!
+//! # References
+//! Taylor (2003), Short-term electricity demand forecasting using double seasonal exponential smoothing, JORS 54; Taylor (2010),
+//! Triple seasonal methods for short-term electricity demand forecasting, EJOR 204.
+
+use crate::{
+    error::{FitError, PredictError, UpdateError, check_update, check_values},
+    forecast::{Forecast, check_request},
+    gaps::fill_gaps,
+    minimize::{BoxBounds, nelder_mead},
+    model::{Fitted, Forecaster},
+};
+
+/// At most this many seasons.
+const MAX_SEASONS: usize = 4;
+
+/// Settings: the seasons, shortest first.
+///
+/// # Example
+/// ```
+/// use ecosystem_forecast::{Fitted, Forecaster, SeasonalSmoothing};
+/// let load: Vec<f64> = (0..24 * 21).map(|h| f64::from(h % 24) + if h / 24 % 7 > 4 { 0.0 } else { 20.0 }).collect();
+/// let fitted = SeasonalSmoothing::new(&[24, 168]).fit(&load)?;
+/// let monday = fitted.predict(24, &[0.95])?;
+/// assert!((monday.point[12] - 32.0).abs() < 1.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SeasonalSmoothing {
+    seasons: Vec<usize>,
+}
+
+impl SeasonalSmoothing {
+    /// Seasons in steps (1 to 4 of them, each at least 2).
+    pub fn new(seasons: &[usize]) -> Self {
+        Self { seasons: seasons.to_vec() }
+    }
+}
+
+/// A fitted [`SeasonalSmoothing`].
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct FittedSeasonalSmoothing {
+    weights: Weights,
+    level: f64,
+    error: f64,
+    patterns: Vec<Vec<f64>>,
+    phases: Vec<usize>,
+    variance: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Weights {
+    alpha: f64,
+    rho: f64,
+    gammas: [f64; MAX_SEASONS],
+}
+
+impl Weights {
+    fn from_point(x: &[f64; 6]) -> Self {
+        Self { alpha: x[0], rho: x[1], gammas: [x[2], x[3], x[4], x[5]] }
+    }
+}
+
+impl Forecaster for SeasonalSmoothing {
+    type Fitted = FittedSeasonalSmoothing;
+
+    fn fit(&self, values: &[f64]) -> Result<FittedSeasonalSmoothing, FitError> {
+        let mut seasons = self.seasons.clone();
+        seasons.sort_unstable();
+        seasons.dedup();
+        let (Some(&shortest), Some(&longest)) = (seasons.first(), seasons.last()) else {
+            return Err(FitError::Setting { name: "seasons", value: 0.0, expected: "1 to 4 seasons" });
+        };
+        if seasons.len() > MAX_SEASONS || shortest < 2 {
+            let value = if shortest < 2 { shortest } else { seasons.len() } as f64;
+            return Err(FitError::Setting {
+                name: "seasons",
+                value,
+                expected: "1 to 4 seasons of at least 2 steps",
+            });
+        }
+        check_values(values, longest + 1)?;
+        if values.len() < 2 * longest {
+            return Err(FitError::TooShort { needed: 2 * longest, found: values.len() });
+        }
+        let filled = fill_gaps(values, &seasons);
+        let (level, patterns) = first_patterns(&filled, &seasons);
+        let skip = shortest.min(values.len() / 4);
+        let mut scratch = patterns.clone();
+        let bounds = BoxBounds {
+            lower: [1e-4, -0.5, 0.0, 0.0, 0.0, 0.0],
+            upper: [0.9, 0.98, 0.9, 0.9, 0.9, 0.9],
+            step: [0.05, 0.2, 0.1, 0.1, 0.1, 0.1],
+            evaluations: 120,
+            tolerance: 1e-6,
+        };
+        let count = seasons.len();
+        let cost = |x: &[f64; 6]| {
+            scratch.iter_mut().zip(&patterns).for_each(|(s, p)| s.copy_from_slice(p));
+            pass(values, &Weights::from_point(x), level, &mut scratch, skip)
+                .squares
+                .max(f64::MIN_POSITIVE)
+                .ln()
+        };
+        let (best, _) = nelder_mead::<6, 7>([0.02, 0.5, 0.15, 0.15, 0.1, 0.1], 2 + count, &bounds, cost);
+        let weights = Weights::from_point(&best);
+        let mut patterns = patterns;
+        let end = pass(values, &weights, level, &mut patterns, skip);
+        let phases = seasons.iter().map(|m| values.len() % m).collect();
+        let variance = end.squares / (end.count - 2.0 - count as f64).max(1.0);
+        Ok(FittedSeasonalSmoothing {
+            weights,
+            level: end.level,
+            error: end.error,
+            patterns,
+            phases,
+            variance,
+        })
+    }
+}
+
+struct End {
+    squares: f64,
+    count: f64,
+    level: f64,
+    error: f64,
+}
+
+/// One pass; `patterns` are indexed by phase.
+fn pass(values: &[f64], w: &Weights, mut level: f64, patterns: &mut [Vec<f64>], skip: usize) -> End {
+    let (mut squares, mut count, mut last) = (0.0, 0.0, 0.0);
+    let mut phases = [0_usize; MAX_SEASONS];
+    for (i, &y) in values.iter().enumerate() {
+        let mut mean = level;
+        for (k, p) in patterns.iter().enumerate() {
+            mean += p[phases[k]];
+        }
+        if y.is_nan() {
+            last *= w.rho;
+        } else {
+            let error = y - mean; // before the adjustment
+            let innovation = error - w.rho * last;
+            if i >= skip {
+                squares += innovation * innovation;
+                count += 1.0;
+            }
+            level += w.alpha * innovation;
+            for (k, p) in patterns.iter_mut().enumerate() {
+                p[phases[k]] += w.gammas[k] * innovation;
+            }
+            last = error;
+        }
+        for (k, p) in patterns.iter().enumerate() {
+            phases[k] += 1;
+            if phases[k] == p.len() {
+                phases[k] = 0;
+            }
+        }
+    }
+    End { squares, count, level, error: last }
+}
+
+/// Level and patterns from the means of each phase over the first cycles: the shortest season first, longer ones from what
+/// is left.
+fn first_patterns(filled: &[f64], seasons: &[usize]) -> (f64, Vec<Vec<f64>>) {
+    let longest = seasons[seasons.len() - 1];
+    let head = &filled[..(2 * longest).min(filled.len())];
+    let level = crate::stats::mean(head);
+    let mut rest: Vec<f64> = head.iter().map(|y| y - level).collect();
+    let mut patterns = Vec::with_capacity(seasons.len());
+    for &m in seasons {
+        let (mut sum, mut count) = (vec![0.0; m], vec![0.0; m]);
+        for (i, r) in rest.iter().enumerate() {
+            sum[i % m] += r;
+            count[i % m] += 1.0;
+        }
+        let pattern: Vec<f64> =
+            sum.iter().zip(&count).map(|(s, c): (&f64, &f64)| s / f64::max(*c, 1.0)).collect();
+        rest.iter_mut().enumerate().for_each(|(i, r)| *r -= pattern[i % m]);
+        patterns.push(pattern);
+    }
+    (level, patterns)
+}
+
+impl Fitted for FittedSeasonalSmoothing {
+    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+        check_request(horizon, levels)?;
+        let mut adjust = self.error;
+        let point: Vec<f64> = (0..horizon)
+            .map(|h| {
+                adjust *= self.weights.rho;
+                let season: f64 =
+                    self.patterns.iter().zip(&self.phases).map(|(p, phase)| p[(phase + h) % p.len()]).sum();
+                self.level + season + adjust
+            })
+            .collect();
+        // Response of the mean h steps ahead to a unit error now: α + Σγ_k[m_k divides h] + ρ^h.
+        let (mut total, mut power) = (0.0, 1.0);
+        let sigma: Vec<f64> = (0..horizon)
+            .map(|h| {
+                let mut response = power;
+                if h > 0 {
+                    response += self.weights.alpha;
+                    for (k, p) in self.patterns.iter().enumerate() {
+                        if h % p.len() == 0 {
+                            response += self.weights.gammas[k];
+                        }
+                    }
+                }
+                power *= self.weights.rho;
+                total += response * response;
+                (self.variance * total).sqrt()
+            })
+            .collect();
+        Ok(Forecast::normal(point, &sigma, levels))
+    }
+
+    fn update(&mut self, value: f64) -> Result<(), UpdateError> {
+        check_update(value)?;
+        let season: f64 = self.patterns.iter().zip(&self.phases).map(|(p, &phase)| p[phase]).sum();
+        let error = value - self.level - season;
+        if value.is_nan() {
+            self.error *= self.weights.rho;
+        } else {
+            let innovation = error - self.weights.rho * self.error;
+            self.level += self.weights.alpha * innovation;
+            for (k, p) in self.patterns.iter_mut().enumerate() {
+                p[self.phases[k]] += self.weights.gammas[k] * innovation;
+            }
+            self.error = error;
+        }
+        for (phase, p) in self.phases.iter_mut().zip(&self.patterns) {
+            *phase = (*phase + 1) % p.len();
+        }
+        Ok(())
+    }
+}

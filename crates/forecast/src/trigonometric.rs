@@ -1,0 +1,228 @@
+//! Trigonometric exponential smoothing for several, long or fractional seasons (the TBATS family).
+//!
+//! # Model
+//! `ŷ = l + φb + Σ s_j`, each season a sum of rotating pairs: `s_j ← s_j·cos λ + s*_j·sin λ + γ₁e`,
+//! `s*_j ← -s_j·sin λ + s*_j·cos λ + γ₂e`, `λ = 2πj/m`; `l ← l + φb + αe`, `b ← φb + βe`, and the error may be autoregressive of
+//! order one: `e[t] = ρ·e[t-1] + innovation`. Start values by least squares on line and harmonics, weights by maximum
+//! likelihood. Box–Cox: wrap it in [`Transformed`](crate::Transformed). Unlike TBATS, the errors are AR(1), not ARMA(p, q), and
+//! the number of harmonics follows from the share of variance they explain.
+//!
+//! De Livera, Hyndman & Snyder (2011), Forecasting time series with complex seasonal patterns using exponential smoothing, JASA 106.
+
+use crate::{
+    error::{FitError, PredictError, UpdateError, check_update, check_values},
+    forecast::{Forecast, check_request},
+    gaps::fill_gaps,
+    linear::solve_ridge,
+    minimize::{BoxBounds, nelder_mead},
+    model::{Fitted, Forecaster},
+};
+
+/// Settings: seasons in steps, also fractional (365.25/7 weeks a year), at most three.
+///
+/// # Example
+/// ```
+/// use ecosystem_forecast::{Fitted, Forecaster, Trigonometric};
+/// let wave = |t: f64| 10.0 + 3.0 * (t / 12.5 * std::f64::consts::TAU).sin();
+/// let values: Vec<f64> = (0..150).map(|t| wave(f64::from(t))).collect();
+/// let next = Trigonometric::new(&[12.5]).fit(&values)?.predict(10, &[0.95])?;
+/// assert!((next.point[9] - wave(159.0)).abs() < 0.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Trigonometric {
+    /// Seasons in steps.
+    pub periods: Vec<f64>,
+    /// Most harmonics per season (default 8).
+    pub harmonics: usize,
+    /// Whether there is a damped trend (default true).
+    pub trend: bool,
+}
+
+/// A fitted [`Trigonometric`] model.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct FittedTrigonometric {
+    weights: Weights,
+    state: State,
+    variance: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Weights {
+    alpha: f64,
+    beta: f64,
+    phi: f64,
+    rho: f64,
+    gammas: [(f64, f64); 3],
+}
+
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct State {
+    level: f64,
+    trend: f64,
+    error: f64,
+    waves: Vec<Wave>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Wave {
+    season: usize,
+    cos: f64,
+    sin: f64,
+    s: f64,
+    conjugate: f64,
+}
+
+impl Trigonometric {
+    /// Up to eight harmonics per season and a damped trend.
+    pub fn new(periods: &[f64]) -> Self {
+        Self { periods: periods.to_vec(), harmonics: 8, trend: true }
+    }
+
+    /// Level, line and waves by least squares; harmonics that explain less than 0.1 % of the variance are dropped.
+    fn start(&self, filled: &[f64]) -> State {
+        let n = filled.len();
+        let mut angles: Vec<(usize, f64)> = Vec::new();
+        for (season, &period) in self.periods.iter().enumerate() {
+            let most = self.harmonics.min(crate::stats::floor_usize((period / 2.0 - 1e-9).max(1.0)));
+            for k in 1..=most.max(1) {
+                let lambda = std::f64::consts::TAU * k as f64 / period;
+                if !angles.iter().any(|(_, a): &(usize, f64)| (a - lambda).abs() < 1e-6) {
+                    angles.push((season, lambda));
+                }
+            }
+        }
+        let mut columns = vec![vec![1.0; n], (0..n).map(|t| t as f64 / n as f64).collect()];
+        for &(_, lambda) in &angles {
+            columns.push((0..n).map(|t| (lambda * t as f64).cos()).collect());
+            columns.push((0..n).map(|t| (lambda * t as f64).sin()).collect());
+        }
+        let views: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+        let beta = solve_ridge(&views, filled, 1e-6);
+        let total = crate::stats::variance(filled);
+        let waves = angles
+            .iter()
+            .enumerate()
+            .map(|(i, &(season, lambda))| (beta[2 + 2 * i], beta[3 + 2 * i], season, lambda))
+            .filter(|(a, b, ..)| f64::midpoint(a * a, b * b) > 1e-3 * total)
+            .map(|(a, b, season, lambda)| Wave {
+                season,
+                cos: lambda.cos(),
+                sin: lambda.sin(),
+                s: a,
+                conjugate: b,
+            })
+            .collect();
+        State { level: beta[0], trend: if self.trend { beta[1] / n as f64 } else { 0.0 }, error: 0.0, waves }
+    }
+}
+
+impl State {
+    fn mean(&self, w: &Weights) -> f64 {
+        self.level + w.phi * self.trend + self.waves.iter().map(|v| v.s).sum::<f64>() + w.rho * self.error
+    }
+
+    /// Moves over one observation; returns the innovation (0 when missing).
+    fn step(&mut self, value: f64, w: &Weights) -> f64 {
+        let carried = w.rho * self.error;
+        let innovation = if value.is_nan() { 0.0 } else { value - self.mean(w) };
+        let e = carried + innovation;
+        self.error = e;
+        let damped = w.phi * self.trend;
+        self.level += damped + w.alpha * e;
+        self.trend = damped + w.beta * e;
+        for wave in &mut self.waves {
+            let (g1, g2) = w.gammas[wave.season];
+            let (s, c) = (wave.s, wave.conjugate);
+            wave.s = s * wave.cos + c * wave.sin + g1 * e;
+            wave.conjugate = c * wave.cos - s * wave.sin + g2 * e;
+        }
+        innovation
+    }
+}
+
+impl Forecaster for Trigonometric {
+    type Fitted = FittedTrigonometric;
+
+    fn fit(&self, values: &[f64]) -> Result<FittedTrigonometric, FitError> {
+        if self.periods.len() > 3 {
+            return Err(FitError::Setting {
+                name: "periods",
+                value: self.periods.len() as f64,
+                expected: "at most 3 seasons",
+            });
+        }
+        if let Some(&bad) = self.periods.iter().find(|p| !(**p >= 2.0 && p.is_finite())) {
+            return Err(FitError::Setting { name: "periods", value: bad, expected: "at least 2 steps" });
+        }
+        let found = check_values(values, 2 * self.periods.len() * self.harmonics.min(8) + 8)?;
+        let start = self.start(&fill_gaps(values, &[]));
+        let seasons = self.periods.len();
+        let weights = |x: &[f64; 10]| Weights {
+            alpha: x[0],
+            rho: x[1],
+            beta: if self.trend { x[2] * x[0] } else { 0.0 },
+            phi: if self.trend { x[3] } else { 0.0 },
+            gammas: [(x[4], x[5]), (x[6], x[7]), (x[8], x[9])],
+        };
+        let run = |w: &Weights| {
+            let mut state = start.clone();
+            let squares: f64 = values.iter().map(|&y| state.step(y, w).powi(2)).sum();
+            (squares, state)
+        };
+        let bounds = BoxBounds {
+            lower: [0.0, -0.5, 0.0, 0.8, -0.3, -0.3, -0.3, -0.3, -0.3, -0.3],
+            upper: [1.2, 0.98, 0.5, 1.0, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3],
+            step: [0.1, 0.2, 0.05, -0.05, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01],
+            evaluations: 250,
+            tolerance: 1e-7,
+        };
+        let origin = [0.1, 0.0, 0.02, 0.98, 0.002, 0.002, 0.002, 0.002, 0.002, 0.002];
+        let (best, _) = nelder_mead::<10, 11>(origin, 4 + 2 * seasons, &bounds, |x| {
+            let (squares, _) = run(&weights(x));
+            if squares.is_finite() { squares.max(f64::MIN_POSITIVE).ln() } else { f64::INFINITY }
+        });
+        let weights = weights(&best);
+        let (squares, state) = run(&weights);
+        let used = 4 + 2 * seasons + 2 * state.waves.len();
+        Ok(FittedTrigonometric {
+            weights,
+            state,
+            variance: squares / found.saturating_sub(used).max(1) as f64,
+        })
+    }
+}
+
+impl Fitted for FittedTrigonometric {
+    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+        check_request(horizon, levels)?;
+        let w = &self.weights;
+        // The response to a unit innovation obeys the same recursion from zero states.
+        let mut echo = State { level: 0.0, trend: 0.0, error: 0.0, waves: self.state.waves.clone() };
+        echo.waves.iter_mut().for_each(|v| (v.s, v.conjugate) = (0.0, 0.0));
+        let mut state = self.state.clone();
+        let (mut point, mut sigma, mut total) =
+            (Vec::with_capacity(horizon), Vec::with_capacity(horizon), 0.0);
+        for h in 0..horizon {
+            point.push(state.mean(w));
+            state.step(f64::NAN, w);
+            let response = if h == 0 { 1.0 } else { echo.mean(w) };
+            echo.step(if h == 0 { 1.0 } else { f64::NAN }, w);
+            total += response * response;
+            sigma.push((self.variance * total).min(1e200).sqrt());
+        }
+        Ok(Forecast::normal(point, &sigma, levels))
+    }
+
+    fn update(&mut self, value: f64) -> Result<(), UpdateError> {
+        check_update(value)?;
+        self.state.step(value, &self.weights);
+        Ok(())
+    }
+}

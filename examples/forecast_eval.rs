@@ -1,0 +1,487 @@
+//! Judges forecasting models on files of series by the protocol that `datasets.json` beside each file names.
+//!
+//! `cargo run --release --example forecast_eval -- FILE.csv.gz... [--dataset NAME] [--meta F] [--model auto] [--capacity 0.95]
+//! [--out F.csv] [--every K] [--threads N]`; the last line of standard output is one line of JSON.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::Read as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+use vm_ecosystem::forecast::{self as fc, Fitted, Forecast, Forecaster, metrics};
+
+const USAGE: &str = "usage: forecast_eval FILE.csv[.gz]... [--dataset NAME] [--meta datasets.json] [--model NAME] \
+                     [--capacity RATE] [--out FILE.csv] [--every K] [--threads N]";
+const MODELS: &str = "auto, naive, snaive, snaive-long, ets, hw, mstl-ets, mstl-theta, smoothing, lags";
+
+/// What `datasets.json` says about one file.
+#[derive(Clone, Debug)]
+struct Protocol {
+    name: String,
+    seasons: Vec<usize>,
+    horizon: usize,
+    m_mase: usize,
+    factor: usize,
+    sum: bool,
+    text: String,
+    steps_per_day: usize,
+}
+
+/// One training slice and what came after it.
+struct Task {
+    series: String,
+    train: Vec<f64>,
+    actual: Vec<f64>,
+    step0: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Judged {
+    smape: f64,
+    mase: f64,
+    naive2_smape: f64,
+    naive2_mase: f64,
+    coverage: f64,
+    msis: f64,
+    violations: f64,
+    excess: f64,
+    seconds: f64,
+}
+
+struct Options {
+    files: Vec<PathBuf>,
+    dataset: Option<String>,
+    meta: Option<PathBuf>,
+    model: String,
+    capacity: Option<f64>,
+    out: Option<PathBuf>,
+    every: usize,
+    threads: usize,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(message) => {
+            eprintln!("forecast_eval: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse_options() -> Result<Options, String> {
+    let mut o = Options {
+        files: Vec::new(),
+        dataset: None,
+        meta: None,
+        model: "auto".into(),
+        capacity: None,
+        out: None,
+        every: 1,
+        threads: 1,
+    };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or(format!("{arg} needs a value; {USAGE}"));
+        match arg.as_str() {
+            "--dataset" => o.dataset = Some(value()?),
+            "--meta" => o.meta = Some(value()?.into()),
+            "--model" => o.model = value()?,
+            "--out" => o.out = Some(value()?.into()),
+            "--capacity" => {
+                let text = value()?;
+                let rate: f64 = text.parse().map_err(|_| format!("--capacity {text}: expected a number"))?;
+                if !(rate > 0.5 && rate < 1.0) {
+                    return Err(format!("--capacity {text}: expected a rate between 0.5 and 1"));
+                }
+                o.capacity = Some(rate);
+            }
+            "--every" => o.every = positive(&value()?, "--every")?,
+            "--threads" => o.threads = positive(&value()?, "--threads")?,
+            "--help" | "-h" => return Err(USAGE.into()),
+            flag if flag.starts_with('-') => return Err(format!("unknown option {flag}; {USAGE}")),
+            file => o.files.push(file.into()),
+        }
+    }
+    if o.files.is_empty() {
+        return Err(USAGE.into());
+    }
+    if o.model == "list" || !MODELS.split(", ").any(|m| m == o.model) {
+        return Err(format!("unknown model `{}`: expected one of {MODELS}", o.model));
+    }
+    Ok(o)
+}
+
+fn positive(text: &str, name: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or(format!("{name} {text}: expected a whole number above 0"))
+}
+
+fn run() -> Result<String, String> {
+    let options = parse_options()?;
+    let mut all: Vec<(String, Judged)> = Vec::new();
+    let mut csv = String::from("series,step,point,lower95,upper95\n");
+    println!(
+        "{:<24} {:>6} {:>7} {:>8} {:>8} {:>8} {:>6} {:>6} {:>6} {:>7} {:>9}",
+        "data set",
+        "series",
+        "OWA",
+        "sMAPE",
+        "MASE",
+        "median",
+        "cov95",
+        "MSIS",
+        "viol",
+        "excess",
+        "ms/series"
+    );
+    for file in &options.files {
+        let protocol = read_protocol(file, &options)?;
+        let tasks = read_tasks(file, &protocol, options.every)?;
+        let results = judge_all(&tasks, &protocol, &options);
+        let mut per_series: BTreeMap<&str, Vec<Judged>> = BTreeMap::new();
+        for (task, (judged, forecast)) in tasks.iter().zip(results) {
+            per_series.entry(&task.series).or_default().push(judged);
+            if options.out.is_some() {
+                write_forecast(&mut csv, task, &forecast);
+            }
+        }
+        let means: Vec<(String, Judged)> =
+            per_series.iter().map(|(name, folds)| ((*name).to_owned(), mean_of(folds))).collect();
+        print_row(&protocol.name, &means);
+        all.extend(means);
+    }
+    if options.files.len() > 1 {
+        print_row("all", &all);
+    }
+    if let Some(path) = &options.out {
+        std::fs::write(path, csv).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    }
+    Ok(summary(&all, options.capacity.is_some()))
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let mut text = String::new();
+    let result = if bytes.starts_with(&[0x1f, 0x8b]) {
+        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text)
+    } else {
+        (&bytes[..]).read_to_string(&mut text)
+    };
+    result.map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    Ok(text)
+}
+
+fn read_protocol(file: &Path, options: &Options) -> Result<Protocol, String> {
+    let meta = options.meta.clone().unwrap_or_else(|| file.with_file_name("datasets.json"));
+    let text = read_text(&meta)?;
+    let json: serde_json::Value =
+        serde_json::from_str(&text).map_err(|e| format!("{}: {e}", meta.display()))?;
+    let stem = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let name =
+        options.dataset.clone().unwrap_or_else(|| stem.split('.').next().unwrap_or_default().to_owned());
+    let entry = json.get(&name).ok_or(format!(
+        "data set `{name}` is not in {}: expected one of {}",
+        meta.display(),
+        json.as_object().map_or(String::new(), |o| o.keys().cloned().collect::<Vec<_>>().join(", "))
+    ))?;
+    let number = |key: &str| {
+        entry.get(key).and_then(serde_json::Value::as_u64).map(|v| usize::try_from(v).unwrap_or(0))
+    };
+    let need = |key: &str| {
+        number(key)
+            .filter(|&v| v > 0)
+            .ok_or(format!("{}: `{name}.{key}` is missing or not above 0", meta.display()))
+    };
+    let step = need("step_s")?;
+    let factor = number("aggregate_to_s").map_or(1, |to| (to / step).max(1));
+    let seasons = entry.get("seasons").and_then(|s| s.as_array()).map_or_else(Vec::new, |list| {
+        list.iter()
+            .filter_map(serde_json::Value::as_u64)
+            .map(|v| usize::try_from(v).unwrap_or(0) / factor)
+            .collect()
+    });
+    Ok(Protocol {
+        seasons,
+        horizon: (need("horizon")? / factor).max(1),
+        m_mase: (need("m_mase")? / factor).max(1),
+        factor,
+        sum: entry.get("aggregate").and_then(|v| v.as_str()) == Some("sum"),
+        text: entry.get("protocol").and_then(|v| v.as_str()).unwrap_or_default().to_owned(),
+        steps_per_day: (86_400 / (step * factor)).max(1),
+        name,
+    })
+}
+
+/// The number that follows a word, as in "train 216" or "every 12 steps".
+fn number_after(text: &str, word: &str) -> Option<usize> {
+    let rest = text.split(word).nth(1)?;
+    rest.trim_start_matches(|c: char| !c.is_ascii_digit())
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
+}
+
+fn read_tasks(file: &Path, p: &Protocol, every: usize) -> Result<Vec<Task>, String> {
+    let text = read_text(file)?;
+    let mut series: Vec<(String, Vec<f64>, Option<Vec<f64>>)> = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.is_empty()) {
+        let place = || format!("{}:{}", file.display(), number + 1);
+        let mut fields = line.split(',');
+        let (Some(id), Some(split)) = (fields.next(), fields.next()) else {
+            return Err(format!("{}: expected id,split,values", place()));
+        };
+        let values = fields
+            .enumerate()
+            .map(|(i, f)| match f.trim() {
+                "" => Ok(f64::NAN),
+                text => text.parse::<f64>().ok().filter(|v| v.is_finite()).ok_or(format!(
+                    "{}: field {}: `{text}` is not a number",
+                    place(),
+                    i + 3
+                )),
+            })
+            .collect::<Result<Vec<f64>, String>>()?;
+        let how = if p.sum { fc::Aggregate::Sum } else { fc::Aggregate::Mean };
+        let values = if p.factor > 1 { fc::downsample(&values, p.factor, how) } else { values };
+        match split {
+            "test" => {
+                let Some(known) = series.iter_mut().rfind(|s| s.0 == id) else {
+                    return Err(format!("{}: test part of `{id}` before its train part", place()));
+                };
+                known.2 = Some(values);
+            }
+            "train" | "full" => series.push((id.to_owned(), values, None)),
+            other => return Err(format!("{}: split `{other}`: expected train, test or full", place())),
+        }
+    }
+    let mut tasks = Vec::new();
+    for (id, values, test) in series.into_iter().step_by(every) {
+        add_tasks(&mut tasks, p, id, values, test)?;
+    }
+    if tasks.is_empty() {
+        return Err(format!("{}: no series", file.display()));
+    }
+    Ok(tasks)
+}
+
+fn add_tasks(
+    tasks: &mut Vec<Task>,
+    p: &Protocol,
+    id: String,
+    values: Vec<f64>,
+    test: Option<Vec<f64>>,
+) -> Result<(), String> {
+    if let Some(mut actual) = test {
+        actual.truncate(p.horizon);
+        tasks.push(Task { series: id, train: values, actual, step0: 0 });
+        return Ok(());
+    }
+    let n = values.len();
+    let (first, step) = match number_after(&p.text, "every") {
+        Some(step) if p.text.contains("train ") => (number_after(&p.text, "train").unwrap_or(n), step),
+        Some(step) if p.text.contains("last week") => (n.saturating_sub(7 * p.steps_per_day), step),
+        Some(step) => (n.saturating_sub(p.steps_per_day), step),
+        None => (n.saturating_sub(p.horizon), p.horizon),
+    };
+    let window = number_after(&p.text, "<=").map_or(usize::MAX, |days| days * p.steps_per_day);
+    if first < 2 || first + p.horizon > n {
+        return Err(format!("series `{id}` of {} has {n} values: too few for horizon {}", p.name, p.horizon));
+    }
+    for origin in (first..=n - p.horizon).step_by(step.max(1)) {
+        tasks.push(Task {
+            series: id.clone(),
+            train: values[origin.saturating_sub(window)..origin].to_vec(),
+            actual: values[origin..origin + p.horizon].to_vec(),
+            step0: origin - first,
+        });
+    }
+    Ok(())
+}
+
+fn judge_all(tasks: &[Task], p: &Protocol, options: &Options) -> Vec<(Judged, Forecast)> {
+    let chunk = tasks.len().div_ceil(options.threads);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = tasks
+            .chunks(chunk)
+            .map(|part| scope.spawn(move || part.iter().map(|t| judge(t, p, options)).collect::<Vec<_>>()))
+            .collect();
+        workers.into_iter().flat_map(|w| w.join().unwrap_or_default()).collect()
+    })
+}
+
+fn judge(task: &Task, p: &Protocol, options: &Options) -> (Judged, Forecast) {
+    let begin = Instant::now();
+    let rate = options.capacity.unwrap_or(0.95);
+    let (forecast, line) = if options.model == "auto" && options.capacity.is_some() {
+        automatic_with_capacity(&task.train, p, task.actual.len(), rate)
+    } else {
+        let mut forecast =
+            predict(&options.model, &task.train, p, task.actual.len(), &[0.95, 2.0 * rate - 1.0]);
+        let line = forecast.intervals.pop().map_or_else(Vec::new, |band| band.upper);
+        (forecast, line)
+    };
+    let seconds = begin.elapsed().as_secs_f64();
+    let (actual, train, m) = (&task.actual, &task.train, p.m_mase);
+    let scale = metrics::seasonal_scale(train, m);
+    let naive2 = fc::Naive2::new(m)
+        .fit(train)
+        .and_then(|f| f.predict(actual.len(), &[]).map_err(|_| fc::FitError::NoCandidate { tried: 1 }));
+    let mut judged = Judged {
+        smape: metrics::smape(actual, &forecast.point),
+        mase: metrics::mase(actual, &forecast.point, train, m),
+        seconds,
+        ..Judged::default()
+    };
+    if let Ok(naive2) = naive2 {
+        judged.naive2_smape = metrics::smape(actual, &naive2.point);
+        judged.naive2_mase = metrics::mase(actual, &naive2.point, train, m);
+    }
+    let band = &forecast.intervals[0];
+    judged.coverage = metrics::coverage(actual, &band.lower, &band.upper);
+    judged.msis = metrics::msis(actual, &band.lower, &band.upper, 0.95, scale);
+    let (mut over, mut spare, mut used, mut count) = (0.0, 0.0, 0.0, 0.0);
+    for (&y, &u) in actual.iter().zip(&line).filter(|(y, _)| !y.is_nan()) {
+        over += f64::from(u8::from(y > u));
+        spare += (u - y).max(0.0);
+        used += y;
+        count += 1.0;
+    }
+    judged.violations = over / count;
+    judged.excess = spare / used;
+    (judged, forecast)
+}
+
+/// Forecast and capacity line from one fit.
+fn automatic_with_capacity(train: &[f64], p: &Protocol, horizon: usize, rate: f64) -> (Forecast, Vec<f64>) {
+    let fitted = fc::Capacity::new(&p.seasons, rate).and_then(|c| c.with_horizon(horizon).fit(train));
+    let both =
+        fitted.ok().and_then(|f| Some((f.forecast().predict(horizon, &[0.95]).ok()?, f.line(horizon).ok()?)));
+    both.unwrap_or_else(|| {
+        let mut forecast = predict("naive", train, p, horizon, &[0.95, 2.0 * rate - 1.0]);
+        let line = forecast.intervals.pop().map_or_else(Vec::new, |band| band.upper);
+        (forecast, line)
+    })
+}
+
+fn predict(model: &str, train: &[f64], p: &Protocol, horizon: usize, levels: &[f64]) -> Forecast {
+    let first = p.seasons.first().copied().unwrap_or(1);
+    let last = p.seasons.iter().copied().rfind(|&m| m <= train.len()).unwrap_or(1);
+    fn go<F: Forecaster>(
+        model: &F,
+        train: &[f64],
+        horizon: usize,
+        levels: &[f64],
+    ) -> Result<Forecast, String> {
+        let fitted = model.fit(train).map_err(|e| e.to_string())?;
+        fitted.predict(horizon, levels).map_err(|e| e.to_string())
+    }
+    let result = match model {
+        "naive" => go(&fc::Naive, train, horizon, levels),
+        "snaive" => go(&fc::SeasonalNaive::new(first.min(train.len())), train, horizon, levels),
+        "snaive-long" => go(&fc::SeasonalNaive::new(last), train, horizon, levels),
+        "ets" => go(&fc::AutoEts::default(), train, horizon, levels),
+        "hw" => go(&fc::AutoEts::default().with_period(first), train, horizon, levels),
+        "mstl-ets" => go(&fc::Mstl::new(&p.seasons, fc::AutoEts::default()), train, horizon, levels),
+        "mstl-theta" => go(&fc::Mstl::new(&p.seasons, fc::Theta::standard()), train, horizon, levels),
+        "smoothing" => go(&fc::SeasonalSmoothing::new(&p.seasons), train, horizon, levels),
+        "lags" => go(&fc::LagRegression::new(&p.seasons), train, horizon, levels),
+        _ => go(&fc::Auto::new(&p.seasons).with_horizon(horizon), train, horizon, levels),
+    };
+    // A model that cannot be fitted is judged by the naive forecast it would be replaced with.
+    result.or_else(|_| go(&fc::Naive, train, horizon, levels)).unwrap_or_else(|_| {
+        let flat = vec![0.0; horizon];
+        let bands = levels.iter().map(|&l| fc::Interval::new(l, flat.clone(), flat.clone())).collect();
+        Forecast::from_point(flat.clone()).with_intervals(bands)
+    })
+}
+
+fn write_forecast(csv: &mut String, task: &Task, forecast: &Forecast) {
+    let band = &forecast.intervals[0];
+    for h in 0..forecast.point.len() {
+        let _ = writeln!(
+            csv,
+            "{},{},{},{},{}",
+            task.series,
+            task.step0 + h + 1,
+            forecast.point[h],
+            band.lower[h],
+            band.upper[h]
+        );
+    }
+}
+
+fn mean_of(folds: &[Judged]) -> Judged {
+    let mean = |f: fn(&Judged) -> f64| {
+        let values: Vec<f64> = folds.iter().map(f).filter(|v| !v.is_nan()).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    Judged {
+        smape: mean(|j| j.smape),
+        mase: mean(|j| j.mase),
+        naive2_smape: mean(|j| j.naive2_smape),
+        naive2_mase: mean(|j| j.naive2_mase),
+        coverage: mean(|j| j.coverage),
+        msis: mean(|j| j.msis),
+        violations: mean(|j| j.violations),
+        excess: mean(|j| j.excess),
+        seconds: mean(|j| j.seconds),
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.retain(|v| !v.is_nan());
+    values.sort_unstable_by(f64::total_cmp);
+    let n = values.len();
+    if n == 0 { f64::NAN } else { f64::midpoint(values[(n - 1) / 2], values[n / 2]) }
+}
+
+fn owa(m: &Judged) -> f64 {
+    metrics::owa(m.smape, m.mase, m.naive2_smape, m.naive2_mase)
+}
+
+fn values_of(all: &[(String, Judged)], f: fn(&Judged) -> f64) -> Vec<f64> {
+    all.iter().map(|(_, j)| f(j)).collect()
+}
+
+fn print_row(name: &str, all: &[(String, Judged)]) {
+    let m = mean_of(&all.iter().map(|a| a.1).collect::<Vec<_>>());
+    println!(
+        "{name:<24} {:>6} {:>7.4} {:>8.3} {:>8.4} {:>8.4} {:>6.3} {:>6.2} {:>6.3} {:>7.3} {:>9.2}",
+        all.len(),
+        owa(&m),
+        m.smape,
+        m.mase,
+        median(values_of(all, |j| j.mase)),
+        m.coverage,
+        m.msis,
+        m.violations,
+        median(values_of(all, |j| j.excess)),
+        m.seconds * 1e3
+    );
+}
+
+fn summary(all: &[(String, Judged)], capacity: bool) -> String {
+    let m = mean_of(&all.iter().map(|a| a.1).collect::<Vec<_>>());
+    let number = |v: f64| if v.is_finite() { serde_json::json!(v) } else { serde_json::Value::Null };
+    let when = |v: f64| if capacity { number(v) } else { serde_json::Value::Null };
+    serde_json::json!({
+        "owa": number(owa(&m)),
+        "mase": number(m.mase),
+        "smape": number(m.smape),
+        "mase_median": number(median(values_of(all, |j| j.mase))),
+        "coverage95": number(m.coverage),
+        "msis": number(m.msis),
+        "violations": when(m.violations),
+        "excess_median": when(median(values_of(all, |j| j.excess))),
+        "series": all.len(),
+        "seconds_per_series": number(m.seconds),
+    })
+    .to_string()
+}
