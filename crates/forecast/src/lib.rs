@@ -68,12 +68,12 @@ mod series;
 mod smoothing;
 mod state_space;
 mod stats;
-pub mod window;
 pub mod stream;
 mod theta;
 mod transform;
 mod trigonometric;
 mod typical;
+pub mod window;
 
 pub use arima::{Arima, ArimaOrder, AutoArima, FittedArima};
 pub use auto::{Auto, FittedAuto};

@@ -40,97 +40,94 @@ fn check(name: &str, found: f64, expected: f64, tolerance: f64) {
 type EtsCase = (E, T, S, f64, [f64; 3], f64);
 
 /// Model, log likelihood, fitted values 1, 30 and 59, last level.
-#[rustfmt::skip]
-fn ets_cases() -> Vec<EtsCase> {
-    vec![
-        (
-            E::Additive,
-            T::None,
-            S::None,
-            -190.74014902457944,
-            [30.1, 47.00310972635553, 53.13074635279232],
-            53.60152244695462,
-        ),
-        (
-            E::Additive,
-            T::Additive,
-            S::None,
-            -206.66660769726568,
-            [30.44, 52.528424832145966, 51.646543590713584],
-            52.562580513499505,
-        ),
-        (
-            E::Additive,
-            T::AdditiveDamped,
-            S::None,
-            -201.22565869982742,
-            [30.3736, 51.552314083005825, 51.35193949169587],
-            52.356357644187106,
-        ),
-        (
-            E::Multiplicative,
-            T::AdditiveDamped,
-            S::None,
-            -204.14638987832495,
-            [30.3736, 51.552314083005825, 51.35193949169587],
-            52.356357644187106,
-        ),
-        (
-            E::Additive,
-            T::Additive,
-            S::Additive,
-            -207.7298962715324,
-            [29.29, 49.12437249745429, 60.99920902230964],
-            56.662110282255775,
-        ),
-        (
-            E::Multiplicative,
-            T::AdditiveDamped,
-            S::Multiplicative,
-            -216.8120476681583,
-            [28.868169258426963, 49.10011383453122, 63.59902478707225],
-            54.76587673722461,
-        ),
-        (
-            E::Additive,
-            T::None,
-            S::Multiplicative,
-            -191.96676761724885,
-            [28.335764044943822, 45.06222634817235, 58.82022034425228],
-            53.1808334525856,
-        ),
-        (
-            E::Multiplicative,
-            T::Multiplicative,
-            S::Additive,
-            -217.88468101716023,
-            [29.147163483870962, 49.921484985665, 61.60167147406329],
-            57.88516858373488,
-        ),
-        (
-            E::Multiplicative,
-            T::MultiplicativeDamped,
-            S::Multiplicative,
-            -216.03704651138995,
-            [28.759175225401304, 50.200209583613876, 63.883832013552066],
-            55.783785431995035,
-        ),
-        (
-            E::Additive,
-            T::MultiplicativeDamped,
-            S::None,
-            -202.41143410477576,
-            [30.25207985620356, 52.39010435967674, 51.69602386356989],
-            52.59721670449892,
-        ),
-    ]
-}
+const ETS_CASES: [EtsCase; 10] = [
+    (
+        E::Additive,
+        T::None,
+        S::None,
+        -190.74014902457944,
+        [30.1, 47.00310972635553, 53.13074635279232],
+        53.60152244695462,
+    ),
+    (
+        E::Additive,
+        T::Additive,
+        S::None,
+        -206.66660769726568,
+        [30.44, 52.528424832145966, 51.646543590713584],
+        52.562580513499505,
+    ),
+    (
+        E::Additive,
+        T::AdditiveDamped,
+        S::None,
+        -201.22565869982742,
+        [30.3736, 51.552314083005825, 51.35193949169587],
+        52.356357644187106,
+    ),
+    (
+        E::Multiplicative,
+        T::AdditiveDamped,
+        S::None,
+        -204.14638987832495,
+        [30.3736, 51.552314083005825, 51.35193949169587],
+        52.356357644187106,
+    ),
+    (
+        E::Additive,
+        T::Additive,
+        S::Additive,
+        -207.7298962715324,
+        [29.29, 49.12437249745429, 60.99920902230964],
+        56.662110282255775,
+    ),
+    (
+        E::Multiplicative,
+        T::AdditiveDamped,
+        S::Multiplicative,
+        -216.8120476681583,
+        [28.868169258426963, 49.10011383453122, 63.59902478707225],
+        54.76587673722461,
+    ),
+    (
+        E::Additive,
+        T::None,
+        S::Multiplicative,
+        -191.96676761724885,
+        [28.335764044943822, 45.06222634817235, 58.82022034425228],
+        53.1808334525856,
+    ),
+    (
+        E::Multiplicative,
+        T::Multiplicative,
+        S::Additive,
+        -217.88468101716023,
+        [29.147163483870962, 49.921484985665, 61.60167147406329],
+        57.88516858373488,
+    ),
+    (
+        E::Multiplicative,
+        T::MultiplicativeDamped,
+        S::Multiplicative,
+        -216.03704651138995,
+        [28.759175225401304, 50.200209583613876, 63.883832013552066],
+        55.783785431995035,
+    ),
+    (
+        E::Additive,
+        T::MultiplicativeDamped,
+        S::None,
+        -202.41143410477576,
+        [30.25207985620356, 52.39010435967674, 51.69602386356989],
+        52.59721670449892,
+    ),
+];
 
 #[test]
 fn ets_states_and_likelihoods_equal_statsmodels_and_statsforecast() {
     // Multiplicative seasons: statsforecast, because statsmodels divides by the new level there, not by the old one.
     let y = seasonal();
-    for case in ets_cases() {
+    for case in ETS_CASES {
         let (error, trend, season, log_likelihood, fitted, level) = case;
         let spec = EtsSpec::new(error, trend, season, 12);
         let multiplicative = matches!(trend, T::Multiplicative | T::MultiplicativeDamped);
