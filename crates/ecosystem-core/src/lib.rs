@@ -28,6 +28,8 @@ mod journal;
 pub mod manifest;
 mod metrics;
 mod placement;
+#[cfg(feature = "manifest")]
+pub mod prometheus;
 mod registry;
 mod resources;
 mod revision;
@@ -35,6 +37,8 @@ mod rules;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
+#[cfg(feature = "manifest")]
+pub mod traces;
 mod units;
 
 pub use component::{Component, Criticality, Kind, Port, Requirements, Slo, Version};

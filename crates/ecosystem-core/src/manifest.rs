@@ -14,6 +14,8 @@
 //! | Score | `apiVersion: score.dev/…` |
 //! | Open Application Model | `apiVersion: core.oam.dev/…` |
 //! | TOSCA simple profile and 2.0 | `tosca_definitions_version:` |
+//! | traces: OTLP, Jaeger, Zipkin JSON | `resourceSpans`, `data[].spans`, `[].traceId` |
+//! | `GraphML` | an XML document |
 //!
 //! # Hostile input
 //! Bytes, documents, nodes, depth and what aliases expand to are bounded by [`Budgets`]; time is linear in the bytes
@@ -38,28 +40,32 @@
 
 mod compose;
 mod draft;
+mod graphml;
 mod infrastructure;
 mod json;
 mod kubernetes;
 mod mention;
 mod native;
 mod oam;
+mod observed;
 mod quantity;
 mod read;
 mod report;
 mod score;
 mod tosca;
 mod tree;
+mod xml;
 mod yaml;
 
 use crate::ecosystem::Ecosystem;
 use crate::finding::{Finding, FindingLevel, Place};
 use crate::infra::Infrastructure;
 use draft::Draft;
-use report::Report;
+pub(crate) use report::Report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use tree::{At, Node, Value};
+pub(crate) use tree::At;
+use tree::{Node, Value};
 
 /// One input: a name for messages and its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +134,10 @@ pub enum Format {
     Oam,
     /// TOSCA service templates.
     Tosca,
+    /// Spans of distributed traces: OTLP, Jaeger or Zipkin JSON.
+    Traces,
+    /// `GraphML`.
+    GraphMl,
 }
 
 impl Format {
@@ -140,6 +150,8 @@ impl Format {
             Self::Score => "score",
             Self::Oam => "oam",
             Self::Tosca => "tosca",
+            Self::Traces => "traces",
+            Self::GraphMl => "graphml",
         }
     }
 }
@@ -249,6 +261,7 @@ pub fn parse(sources: &[Source<'_>], options: &ParseOptions<'_>) -> Result<Parse
     let mut objects = kubernetes::Objects::default();
     let mut compose = compose::Documents::default();
     let mut score = score::Workloads::default();
+    let mut spans = Vec::new();
     for document in &documents {
         let root = At::root(document);
         let Some(format) = options.format.or_else(|| recognise(&root, &mut report)) else { continue };
@@ -262,12 +275,15 @@ pub fn parse(sources: &[Source<'_>], options: &ParseOptions<'_>) -> Result<Parse
             Format::Score => score.add(&root, &mut report),
             Format::Oam => oam::read(&root, &mut draft, &mut report),
             Format::Tosca => tosca::read(&root, &files, &mut draft, &mut report),
+            Format::Traces => spans.extend(crate::traces::spans(&root, &report)),
+            Format::GraphMl => graphml::read(&root, &mut draft, &mut report),
         }
     }
     objects.finish(&files, &mut draft, &mut report);
     compose.finish(&files, options, &mut draft, &mut report);
     score.finish(&mut draft, &mut report);
     mention::data_edges(&mut draft);
+    observed::add(&spans, &mut draft, &mut report);
     if documents.is_empty() && !report.has_errors() {
         let place =
             Place { file: sources.first().map(|s| s.name.into()).unwrap_or_default(), ..Place::default() };
@@ -340,6 +356,26 @@ fn note_missing_edges(draft: &Draft, documents: &[Node], report: &mut Report) {
     }
 }
 
+/// The spans of one input, for [`traces::parse`](crate::traces::parse).
+pub(crate) fn read_spans(
+    source: &Source<'_>,
+    budgets: &Budgets,
+) -> Result<Vec<crate::traces::Span>, ManifestError> {
+    let mut report = Report::new(budgets.findings);
+    let mut spans = Vec::new();
+    for document in documents(std::slice::from_ref(source), budgets, &mut report) {
+        let root = At::root(&document);
+        if crate::traces::is_trace(&root) {
+            spans.extend(crate::traces::spans(&root, &report));
+        } else {
+            let message = "the document holds no spans".to_owned();
+            report.add("E1010", &root, message, "formats that are read: OTLP, Jaeger and Zipkin JSON");
+        }
+    }
+    report.finish()?;
+    Ok(spans)
+}
+
 /// All documents of all inputs that have content.
 fn documents(sources: &[Source<'_>], budgets: &Budgets, report: &mut Report) -> Vec<Node> {
     let mut all = Vec::new();
@@ -381,9 +417,12 @@ fn text_of<'a>(source: &Source<'a>, file: u32, budgets: &Budgets, report: &mut R
 /// JSON if the text begins like it, else YAML; flow-style YAML also begins with a brace, so YAML has the last word.
 fn read_text(text: &str, file: u32, budgets: &Budgets, report: &mut Report) -> Vec<Node> {
     let start = text.trim_start();
+    if start.starts_with('<') {
+        return xml::read(text, file, budgets, report).into_iter().collect();
+    }
     if start.starts_with(['{', '[']) {
         match json::read(text, file, budgets) {
-            Ok(node) => return vec![node],
+            Ok(nodes) => return nodes,
             // A quote after the first brackets: meant as JSON, so that its error is the helpful one.
             Err(fault) if fault.code != "E1002" || first_quoted(start) => {
                 let place = report.place_of(fault.pos, String::new());
@@ -409,6 +448,12 @@ fn recognise(root: &At<'_>, report: &mut Report) -> Option<Format> {
     let api = root.text_of("apiVersion").unwrap_or_default();
     if has("tosca_definitions_version") {
         return Some(Format::Tosca);
+    }
+    if crate::traces::is_trace(root) {
+        return Some(Format::Traces);
+    }
+    if has(xml::ELEMENT) {
+        return Some(Format::GraphMl);
     }
     if api.starts_with("score.dev/") {
         return Some(Format::Score);
@@ -441,7 +486,7 @@ fn recognise(root: &At<'_>, report: &mut Report) -> Option<Format> {
         "E1010",
         root,
         format!("the document is {what}, expected an application manifest"),
-        "formats that are read: our own (`components:`), Kubernetes, Docker Compose, Score, OAM, TOSCA",
+        "formats that are read: our own (`components:`), Kubernetes, Docker Compose, Score, OAM, TOSCA, GraphML, traces",
     );
     None
 }

@@ -4,6 +4,7 @@
     clippy::disallowed_methods,
     clippy::disallowed_macros,
     clippy::unwrap_used,
+    clippy::case_sensitive_file_extension_comparisons,
     reason = "a test may read files, say what it skips, and fail loudly"
 )]
 

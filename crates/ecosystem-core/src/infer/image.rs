@@ -111,7 +111,8 @@ pub(crate) enum Basis {
 }
 
 /// The kind by image name (high confidence for the exact last segment, medium for a segment that begins or ends
-/// with a known name and a dash) or, failing that, by a listening port (low).
+/// with a known name and a dash) or, failing that, by its listening ports if all
+/// of them say the same (low).
 pub(crate) fn kind(image: &str, ports: &[Port]) -> Option<(Kind, Confidence, Basis)> {
     let (name, _, _) = split(image);
     let segments: Vec<String> = name.rsplit('/').take(2).map(str::to_ascii_lowercase).collect();
@@ -137,10 +138,14 @@ pub(crate) fn kind(image: &str, ports: &[Port]) -> Option<(Kind, Confidence, Bas
             return Some((kind, Confidence::Medium, Basis::Image));
         }
     }
-    ports.iter().find_map(|port| {
-        let &(number, kind) = PORTS.iter().find(|(number, _)| *number == port.number)?;
-        Some((kind, Confidence::Low, Basis::Port(number)))
-    })
+    // One port of another use says that the component is more than a store.
+    let mut kinds = ports.iter().map(|port| PORTS.iter().find(|(number, _)| *number == port.number));
+    let &(number, kind) = kinds.next()??;
+    kinds.all(|other| other.is_some_and(|(_, k)| *k == kind)).then_some((
+        kind,
+        Confidence::Low,
+        Basis::Port(number),
+    ))
 }
 
 #[cfg(test)]
@@ -170,6 +175,7 @@ mod tests {
             kind("corp/thing:1", &[port(9092)]),
             Some((Kind::Queue, Confidence::Low, Basis::Port(9092)))
         );
+        assert_eq!(kind("corp/thing:1", &[port(3000), port(3306)]), None);
         assert_eq!(kind("redis-exporter", &[]), None);
         assert_eq!(kind("corp/web:1", &[port(8080)]), None);
     }

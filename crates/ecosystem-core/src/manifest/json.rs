@@ -13,16 +13,19 @@ pub(crate) struct Fault {
     pub(crate) remedy: &'static str,
 }
 
-/// Reads one JSON text.
-pub(crate) fn read(text: &str, file: u32, budgets: &Budgets) -> Result<Node, Fault> {
+/// Reads one JSON text, or several one after the other (JSON lines).
+pub(crate) fn read(text: &str, file: u32, budgets: &Budgets) -> Result<Vec<Node>, Fault> {
     let mut reader =
         Reader { bytes: text.as_bytes(), text, at: 0, line: 1, line_start: 0, file, nodes: 0, budgets };
-    let node = reader.value(0)?;
-    reader.white_space();
-    if reader.at < reader.bytes.len() {
-        return reader.unexpected("the end");
+    let mut all = Vec::new();
+    while all.is_empty() || reader.peek().is_some() {
+        all.push(reader.value(0)?);
+        if all.len() > budgets.documents {
+            let message = format!("more than {} documents", budgets.documents);
+            return reader.fail("E1005", message, "split the input, or raise `budgets.documents`");
+        }
     }
-    Ok(node)
+    Ok(all)
 }
 
 struct Reader<'t> {

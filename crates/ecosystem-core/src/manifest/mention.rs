@@ -5,10 +5,11 @@ use super::report::Report;
 use super::tree::{At, shorten};
 use crate::component::{Component, Kind};
 use crate::dependency::{Dependency, DependencyKind};
-use crate::finding::{Confidence, Evidence, EvidenceKind};
+use crate::finding::{Confidence, Evidence, EvidenceKind, Place};
 use crate::id::ComponentId;
 use crate::infer::address::{Address, addresses};
 use crate::infer::image::{Basis, kind};
+use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// A value that may name other components.
@@ -191,7 +192,7 @@ pub(crate) fn infer_kind(component: &mut Component, image: &str, at: &At<'_>, re
 
 /// For every call of a database, queue or cache also the data edge, resting on the image that says what it is.
 pub(crate) fn data_edges(draft: &mut Draft) {
-    let mut data: Vec<(Dependency, crate::finding::Place)> = Vec::new();
+    let mut data: IndexMap<(ComponentId, ComponentId), (Dependency, Place)> = IndexMap::new();
     for (edge, place) in &draft.dependencies {
         if edge.kind != DependencyKind::Call {
             continue;
@@ -202,18 +203,19 @@ pub(crate) fn data_edges(draft: &mut Draft) {
         if !matches!(target.kind, Kind::Database | Kind::Queue | Kind::Cache) || basis.is_empty() {
             continue;
         }
-        let inferred =
-            edge.evidence.iter().any(|e| matches!(e.kind, EvidenceKind::Env | EvidenceKind::Config));
-        if inferred && !edge.evidence.iter().any(|e| e.kind == EvidenceKind::Declared) {
-            let mut one = edge.clone();
-            one.kind = DependencyKind::Data;
-            let confidence = edge.confidence();
-            one.evidence = basis
-                .into_iter()
-                .map(|e| Evidence { confidence: e.confidence.min(confidence), ..e })
-                .collect();
-            data.push((one, place.clone()));
+        if !edge.evidence.iter().any(|e| matches!(e.kind, EvidenceKind::Env | EvidenceKind::Config)) {
+            continue;
+        }
+        let mut one = edge.clone();
+        one.kind = DependencyKind::Data;
+        let confidence = edge.confidence();
+        one.evidence =
+            basis.into_iter().map(|e| Evidence { confidence: e.confidence.min(confidence), ..e }).collect();
+        let known = data.entry((edge.from.clone(), edge.to.clone()));
+        let known = known.or_insert_with(|| (one.clone(), place.clone()));
+        if known.0.confidence() < one.confidence() {
+            known.0 = one;
         }
     }
-    draft.dependencies.append(&mut data);
+    draft.dependencies.extend(data.into_values());
 }

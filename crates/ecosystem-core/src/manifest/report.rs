@@ -108,7 +108,7 @@ impl Report {
 /// The candidate nearest to a text by edit distance, for "did you mean": at most a third of its length away.
 pub(crate) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text: Vec<char> = text.chars().take(64).collect();
-    let far = text.len() / 3 + 1;
+    let far = text.len().saturating_add(1) / 3;
     candidates
         .into_iter()
         .take(10_000)

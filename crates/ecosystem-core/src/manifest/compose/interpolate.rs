@@ -14,6 +14,8 @@ const DEPTH_MAX: usize = 32;
 pub(super) struct Variables {
     known: BTreeMap<String, String>,
     missing: BTreeSet<String>,
+    /// Names that were reported already.
+    reported: BTreeSet<String>,
     bytes_left: usize,
 }
 
@@ -30,7 +32,12 @@ pub(super) enum Fault {
 
 impl Variables {
     pub(super) const fn new(bytes_max: usize) -> Self {
-        Self { known: BTreeMap::new(), missing: BTreeSet::new(), bytes_left: bytes_max }
+        Self {
+            known: BTreeMap::new(),
+            missing: BTreeSet::new(),
+            reported: BTreeSet::new(),
+            bytes_left: bytes_max,
+        }
     }
 
     pub(super) fn extend(&mut self, more: &BTreeMap<String, String>) {
@@ -177,6 +184,9 @@ fn walk(at: &At<'_>, variables: &mut Variables, report: &mut Report) -> Option<N
                 }
             };
             for name in variables.take_missing() {
+                if !variables.reported.insert(name.clone()) {
+                    continue;
+                }
                 let message = format!("variable `{}` is not set, read as empty", shorten(&name));
                 report.add(
                     "W1402",

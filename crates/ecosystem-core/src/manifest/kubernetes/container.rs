@@ -21,20 +21,30 @@ use std::sync::Arc;
 pub(super) fn requirements(workload: &Workload<'_>, report: &mut Report) -> Requirements {
     let mut sum = Requirements::default();
     let mut largest = Requirements::default();
+    let mut limits: Vec<Resources> = Vec::new();
     for (container, init) in workload.containers() {
-        let Some(at) = container.get("resources").and_then(|r| read::map(r, report)) else { continue };
-        let limit = at.get("limits").map(|l| vector(&l, report)).unwrap_or_default();
-        let request = at.get("requests").map(|r| vector(&r, report)).unwrap_or_default();
+        let at = container.get("resources").and_then(|r| read::map(r, report));
+        let mut part =
+            |key| at.as_ref().and_then(|at| at.get(key)).map(|r| vector(&r, report)).unwrap_or_default();
+        let (limit, request) = (part("limits"), part("requests"));
         let request = merge(&request, &limit, |stated, limit| if stated == 0 { limit } else { stated });
         if init && container.text_of("restartPolicy") != Some("Always") {
             largest.request = merge(&largest.request, &request, u64::max);
             largest.limit = merge(&largest.limit, &limit, u64::max);
         } else {
             sum.request = sum.request.saturating_add(&request);
-            sum.limit = sum.limit.saturating_add(&limit);
+            limits.push(limit);
         }
     }
     sum.request = merge(&sum.request, &largest.request, u64::max);
+    // One container without a limit leaves the whole pod without one.
+    sum.limit = limits.iter().cloned().reduce(|all, one| all.saturating_add(&one)).unwrap_or_default();
+    if limits.iter().any(|one| one.cpu.get() == 0) {
+        sum.limit.cpu = crate::Millicores::ZERO;
+    }
+    if limits.iter().any(|one| one.memory.get() == 0) {
+        sum.limit.memory = crate::Bytes::ZERO;
+    }
     // A limit that only an init container has would not bind the others: it counts where they have one, too.
     sum.limit = merge(&sum.limit, &largest.limit, |sum, init| if sum == 0 { 0 } else { sum.max(init) });
     sum

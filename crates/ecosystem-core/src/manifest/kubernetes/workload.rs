@@ -109,9 +109,10 @@ pub(super) fn read(
 }
 
 fn replicas(workload: &Workload<'_>, report: &mut Report) -> u32 {
-    let Some(spec) = workload.at.get("spec") else { return 1 };
+    let path: &[&str] = if workload.kind == "CronJob" { &["spec", "jobTemplate", "spec"] } else { &["spec"] };
+    let Some(spec) = workload.at.dig(path) else { return 1 };
     let key = match workload.kind {
-        "Job" => "parallelism",
+        "Job" | "CronJob" => "parallelism",
         "DaemonSet" => {
             let message = format!("daemon set `{}` runs once per host, read as one replica", workload.name);
             report.add("I1306", &workload.at, message, "set the number of replicas to the number of hosts");
