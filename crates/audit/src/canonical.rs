@@ -258,7 +258,8 @@ fn checked(field: &'static str, len: usize) -> Result<usize, AppendError> {
     if len > MAX_ENTRY_LEN { Err(AppendError::TooLong { field, len }) } else { Ok(len) }
 }
 
-fn value_len(value: &Value) -> usize {
+/// Length of a value without kind and length.
+pub(crate) fn value_len(value: &Value) -> usize {
     match value {
         Value::Text(text) | Value::Json(text) => text.len(),
         Value::Integer(_) => 8,
@@ -279,17 +280,43 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn put_value(out: &mut Vec<u8>, value: &Value) {
-    let (kind, bytes): (u8, &[u8]) = match value {
-        Value::Text(text) => (1, text.as_bytes()),
-        Value::Integer(number) => (2, &number.to_be_bytes()),
-        Value::Bool(flag) => (3, &[u8::from(*flag)]),
-        Value::Json(text) => (4, text.as_bytes()),
-        Value::Bytes(bytes) => (5, bytes),
-        Value::Commitment(hash) => (6, hash.as_bytes()),
-        Value::Sealed(bytes) => (7, bytes),
-    };
-    out.push(kind);
-    put(out, bytes);
+    out.push(kind(value));
+    out.extend_from_slice(&u16_len(value_len(value)));
+    put_content(out, value);
+}
+
+fn kind(value: &Value) -> u8 {
+    match value {
+        Value::Text(_) => 1,
+        Value::Integer(_) => 2,
+        Value::Bool(_) => 3,
+        Value::Json(_) => 4,
+        Value::Bytes(_) => 5,
+        Value::Commitment(_) => 6,
+        Value::Sealed(_) => 7,
+    }
+}
+
+fn put_content(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Text(text) | Value::Json(text) => out.extend_from_slice(text.as_bytes()),
+        Value::Integer(number) => out.extend_from_slice(&number.to_be_bytes()),
+        Value::Bool(flag) => out.push(u8::from(*flag)),
+        Value::Bytes(bytes) | Value::Sealed(bytes) => out.extend_from_slice(bytes),
+        Value::Commitment(hash) => out.extend_from_slice(hash.as_bytes()),
+    }
+}
+
+/// Appends kind and content of a value that stands alone, without its length.
+pub(crate) fn put_plain_value(out: &mut Vec<u8>, value: &Value) {
+    out.push(kind(value));
+    put_content(out, value);
+}
+
+/// Reads what [`put_plain_value`] wrote.
+pub(crate) fn plain_value(bytes: &[u8]) -> Option<Value> {
+    let (kind, content) = bytes.split_first()?;
+    content_of(*kind, content, 0, "value").ok().map(ValueRef::to_value)
 }
 
 /// Reads one canonical entry; the bytes must hold it and nothing else.
@@ -349,6 +376,98 @@ pub fn decode(bytes: &[u8]) -> Result<EntryRef<'_>, DecodeError> {
     })
 }
 
+/// Checks that bytes are one canonical entry and gives what links it: its place and its previous hash.
+///
+/// The same as [`decode`], but without making texts where all of them are plain ASCII, which is most entries.
+pub(crate) fn links(bytes: &[u8]) -> Result<(u64, Hash), DecodeError> {
+    if let Some(found) = check_ascii(bytes) {
+        return Ok(found);
+    }
+    decode(bytes).map(|entry| (entry.seq, entry.prev_hash))
+}
+
+/// Most free fields the fast check looks at.
+const FAST_FIELDS: usize = 8;
+
+/// Place and previous hash of an entry that is canonical and, after the fixed part, ASCII; `None` does not mean that
+/// it is not canonical.
+fn check_ascii(bytes: &[u8]) -> Option<(u64, Hash)> {
+    let (fixed, rest) = bytes.split_first_chunk::<FIXED_LEN>()?;
+    let [version, presence, severity, outcome, ..] = *fixed;
+    let known = version == CANONICAL_VERSION
+        && presence <= 31
+        && usize::from(severity) < Severity::ALL.len()
+        && usize::from(outcome) < Outcome::ALL.len();
+    if !known || bytes.len() > MAX_ENTRY_LEN || !rest.is_ascii() {
+        return None;
+    }
+    let mut input = Walk(rest);
+    let (actor, action, category) = (input.text()?, input.text()?, input.text()?);
+    let usable = (1..=64).contains(&category.len()) && !category.iter().any(u8::is_ascii_control);
+    if actor.is_empty() || action.is_empty() || !usable {
+        return None;
+    }
+    input.text()?;
+    for bit in [HAS_ON_BEHALF_OF, HAS_CORRELATION] {
+        if presence & bit != 0 && input.text()?.is_empty() {
+            return None;
+        }
+    }
+    for bit in [HAS_REASON, HAS_BEFORE, HAS_AFTER] {
+        if presence & bit != 0 {
+            input.value()?;
+        }
+    }
+    let count = input.length()?;
+    let mut names: [&[u8]; FAST_FIELDS] = [&[]; FAST_FIELDS];
+    for i in 0..count {
+        let name = input.text()?;
+        // An empty name is refused by the comparison with the empty slot it is for.
+        if i >= FAST_FIELDS || names[..=i].contains(&name) {
+            return None;
+        }
+        names[i] = name;
+        input.value()?;
+    }
+    if !input.0.is_empty() {
+        return None;
+    }
+    let (_, seq) = fixed[..12].split_last_chunk()?;
+    Some((u64::from_be_bytes(*seq), Hash::from_slice(&fixed[20..])?))
+}
+
+/// A walk over bytes that are known to be ASCII.
+struct Walk<'a>(&'a [u8]);
+
+impl<'a> Walk<'a> {
+    fn length(&mut self) -> Option<usize> {
+        let (len, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u16::from_be_bytes(*len).into())
+    }
+
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let len = self.length()?;
+        let (text, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(text)
+    }
+
+    fn value(&mut self) -> Option<()> {
+        let (&kind, rest) = self.0.split_first()?;
+        self.0 = rest;
+        let content = self.text()?;
+        let fine = match kind {
+            1 | 4 | 5 | 7 => true,
+            2 => content.len() == 8,
+            3 => matches!(content, [0 | 1]),
+            6 => content.len() == 32,
+            _ => false,
+        };
+        fine.then_some(())
+    }
+}
+
 /// A place in the bytes of an entry.
 struct Input<'a> {
     bytes: &'a [u8],
@@ -405,23 +524,7 @@ impl<'a> Input<'a> {
         let at = self.at;
         let kind = self.byte(field)?;
         let len = self.length(field)?;
-        let bytes = self.take(len, field)?;
-        let text = || core::str::from_utf8(bytes).map_err(|_| DecodeError::Utf8 { at, field });
-        let invalid = |found: u64| DecodeError::Invalid { at, field, found };
-        Ok(match kind {
-            1 => ValueRef::Text(text()?),
-            2 => ValueRef::Integer(i64::from_be_bytes(bytes.try_into().map_err(|_| invalid(len as u64))?)),
-            3 => match bytes {
-                [0] => ValueRef::Bool(false),
-                [1] => ValueRef::Bool(true),
-                _ => return Err(invalid(len as u64)),
-            },
-            4 => ValueRef::Json(text()?),
-            5 => ValueRef::Bytes(bytes),
-            6 => ValueRef::Commitment(Hash::from_slice(bytes).ok_or_else(|| invalid(len as u64))?),
-            7 => ValueRef::Sealed(bytes),
-            _ => return Err(invalid(kind.into())),
-        })
+        content_of(kind, self.take(len, field)?, at, field)
     }
 
     fn fields(&mut self) -> Result<FieldsRef<'a>, DecodeError> {
@@ -441,6 +544,32 @@ impl<'a> Input<'a> {
         }
         Ok(fields)
     }
+}
+
+/// Reads the content of a value of a kind.
+fn content_of<'a>(
+    kind: u8,
+    bytes: &'a [u8],
+    at: usize,
+    field: &'static str,
+) -> Result<ValueRef<'a>, DecodeError> {
+    let len = bytes.len();
+    let text = || core::str::from_utf8(bytes).map_err(|_| DecodeError::Utf8 { at, field });
+    let invalid = |found: u64| DecodeError::Invalid { at, field, found };
+    Ok(match kind {
+        1 => ValueRef::Text(text()?),
+        2 => ValueRef::Integer(i64::from_be_bytes(bytes.try_into().map_err(|_| invalid(len as u64))?)),
+        3 => match bytes {
+            [0] => ValueRef::Bool(false),
+            [1] => ValueRef::Bool(true),
+            _ => return Err(invalid(len as u64)),
+        },
+        4 => ValueRef::Json(text()?),
+        5 => ValueRef::Bytes(bytes),
+        6 => ValueRef::Commitment(Hash::from_slice(bytes).ok_or_else(|| invalid(len as u64))?),
+        7 => ValueRef::Sealed(bytes),
+        _ => return Err(invalid(kind.into())),
+    })
 }
 
 /// The free fields of an [`EntryRef`], read from its bytes as they are asked for.
@@ -478,5 +607,46 @@ impl<'a> FieldsRef<'a> {
 impl fmt::Debug for FieldsRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Entries near the canonical form: the fast check accepts nothing that decoding refuses, and nothing else.
+        #[test]
+        fn the_fast_check_agrees_with_decoding(
+            actor in "[a-zé]{0,3}",
+            category in "[a-z\u{1}]{0,3}",
+            names in proptest::collection::vec("[ab]{0,2}", 0..10),
+            number: i64,
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), 0..12_u8), 0..3),
+        ) {
+            // The parts are put together by hand, since a draft would refuse many of them.
+            let mut bytes = vec![1, HAS_REASON | HAS_AFTER, 2, 0];
+            bytes.extend_from_slice(&7_u64.to_be_bytes());
+            bytes.extend_from_slice(&[9; 40]);
+            for text in [&actor, "b", &category, ""] {
+                put(&mut bytes, text.as_bytes());
+            }
+            put_value(&mut bytes, &Value::Integer(number >> 40));
+            put_value(&mut bytes, &Value::Bool(true));
+            bytes.extend_from_slice(&u16_len(names.len()));
+            for name in &names {
+                put(&mut bytes, name.as_bytes());
+                put_value(&mut bytes, &Value::text("v"));
+            }
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let slow = decode(&bytes).map(|entry| (entry.seq, entry.prev_hash));
+            prop_assert!(check_ascii(&bytes).is_none_or(|fast| slow == Ok(fast)));
+            prop_assert_eq!(links(&bytes), slow);
+        }
     }
 }

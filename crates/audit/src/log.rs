@@ -2,8 +2,10 @@
 
 use crate::canonical::{self, AppendError};
 use crate::entry::{Draft, Entry, EntryRef};
+use crate::forward::{ForwardKey, Seal};
 use crate::frame::{self, HEADER_LEN, Kind};
 use crate::hash::Hash;
+use crate::prune::{self, PruneError};
 use crate::state::State;
 use crate::tree::Tree;
 use crate::verify::{self, Head, Report};
@@ -127,6 +129,31 @@ impl Log {
     pub fn append_entry(&mut self, entry: &Entry) -> Result<Receipt, AppendError> {
         writer::check_fits(entry, self.size(), self.last_leaf)?;
         self.append(entry.draft())
+    }
+
+    /// Seals everything so far with an evolving key; see [`ForwardKey`].
+    pub fn seal(&mut self, key: &mut ForwardKey) -> Seal {
+        let room = self.make_room();
+        let seal = key.seal(self.head());
+        seal.write_frame(&mut self.segments[room].bytes);
+        seal
+    }
+
+    /// Drops the content of all segments that hold only entries before `seq`, but for the last segment; their leaf
+    /// hashes stay, so every proof can still be made and the log still verifies. Returns the number of entries dropped
+    /// now. That something was dropped, and why, should be an entry of the log itself.
+    pub fn prune_before(&mut self, seq: u64) -> Result<u64, PruneError> {
+        let mut dropped = 0;
+        let last = self.segments.len().saturating_sub(1);
+        for segment in &mut self.segments[..last] {
+            if segment.first_seq + segment.count > seq {
+                break;
+            }
+            segment.bytes = prune::prune_segment(&segment.bytes)?;
+            dropped += segment.offsets.len() as u64;
+            segment.offsets = Vec::new();
+        }
+        Ok(dropped)
     }
 
     /// Makes sure that the last segment can take an entry, and gives its index.

@@ -218,9 +218,7 @@ impl View<'_> {
         let place = self.peaks.partition_point(|peak| peak.start <= index) - 1;
         let height = self.peaks[place].level;
         let mut hashes = Vec::with_capacity(height as usize + place + 1);
-        for level in 0..height {
-            hashes.push(self.tree.node(level, (index >> level) ^ 1).unwrap_or(Hash::ZERO));
-        }
+        self.tree.push_siblings(index, height, &mut hashes);
         if let Some(right) = self.peaks.get(place + 1) {
             hashes.push(right.from_here);
         }

@@ -30,6 +30,7 @@
 use core::fmt;
 
 use crate::canonical::{self, DecodeError};
+use crate::forward::ForwardKey;
 use crate::frame::{self, Frame, FrameError, Kind as FrameKind};
 use crate::hash::{Hash, node_hash};
 use crate::state::State;
@@ -125,6 +126,8 @@ pub struct Report {
     pub root: Hash,
     /// How many of them are there only as hashes because their content was pruned.
     pub pruned: u64,
+    /// Seals over the valid prefix that agree with it, and, if a key was given, that were made with it.
+    pub seals: u64,
     /// Number of the segment in which the valid prefix ends.
     pub valid_segment: usize,
     /// Length of the valid prefix of that segment, in bytes.
@@ -199,12 +202,13 @@ pub fn verify_segments_parallel(segments: &[&[u8]], heads: &[Head]) -> Report {
         segments.par_iter().map(|segment| verify_alone(segment, heads)).collect();
     let mut state = State::new();
     let mut sound = 0_usize;
-    let mut pruned = 0;
+    let (mut pruned, mut seals) = (0, 0);
     for part in &parts {
         match part {
             Some((begin, report)) if *begin == state => {
                 state = report.state.clone();
                 pruned += report.pruned;
+                seals += report.seals;
                 sound += 1;
             }
             _ => break,
@@ -215,13 +219,17 @@ pub fn verify_segments_parallel(segments: &[&[u8]], heads: &[Head]) -> Report {
     let mut verifier = Verifier::new();
     let again = if heads.iter().any(|head| head.size == 0) { 0 } else { sound.saturating_sub(1) };
     if let (Some(Some((begin, _))), 1..) = (parts.get(again), again) {
-        let later = parts[again..sound].iter().flatten().map(|(_, report)| report.pruned).sum::<u64>();
+        for (_, report) in parts[again..sound].iter().flatten() {
+            pruned -= report.pruned;
+            seals -= report.seals;
+        }
         verifier = Verifier::resume(begin);
         verifier.vouched =
             heads.iter().map(|head| head.size).filter(|size| *size <= begin.size()).max().unwrap_or(0);
         verifier.segment = again;
         verifier.valid_segment = again;
-        verifier.pruned = pruned - later;
+        verifier.pruned = pruned;
+        verifier.seals = seals;
     }
     let mut verifier = verifier.against(heads);
     for segment in &segments[again..] {
@@ -262,6 +270,10 @@ pub struct Verifier {
     /// Largest trusted head that agreed.
     vouched: u64,
     pruned: u64,
+    seals: u64,
+    /// Size under the last good seal.
+    sealed: u64,
+    forward_key: Option<ForwardKey>,
     /// Start of a record whose end has not come yet.
     carry: Vec<u8>,
     segment: usize,
@@ -324,6 +336,9 @@ impl Verifier {
             next_head: 0,
             vouched: 0,
             pruned: 0,
+            seals: 0,
+            sealed: 0,
+            forward_key: None,
             carry: Vec::new(),
             segment: 0,
             offset: 0,
@@ -348,6 +363,14 @@ impl Verifier {
         self.heads.extend_from_slice(heads);
         self.heads.sort_by_key(|head| head.size);
         self.check_heads();
+        self
+    }
+
+    /// Checks every seal with the first key that was shared; see [`ForwardKey`]. Seals of which the keys have evolved
+    /// before the start of verification need the key of their epoch.
+    #[must_use]
+    pub fn with_forward_key(mut self, key: ForwardKey) -> Self {
+        self.forward_key = Some(key);
         self
     }
 
@@ -417,6 +440,7 @@ impl Verifier {
             size: state.size(),
             root: state.root(),
             pruned: self.pruned,
+            seals: self.seals,
             valid_segment: self.valid_segment,
             valid_bytes: self.valid_bytes,
             remaining_bytes: self.total_bytes - self.valid_total,
@@ -551,8 +575,8 @@ impl Verifier {
 
     fn entry(&mut self, frame: &Frame<'_>) {
         let expected = self.roll.size;
-        let entry = match canonical::decode(frame.payload()) {
-            Ok(entry) => entry,
+        let (seq, prev_hash) = match canonical::links(frame.payload()) {
+            Ok(found) => found,
             Err(DecodeError::Version { version }) => {
                 let detail = format!("the entry has canonical form version {version}");
                 self.fail(Kind::Unsupported, expected, detail);
@@ -567,19 +591,19 @@ impl Verifier {
         if let Some(link) = self.broken_link.take() {
             // The entry in the middle carries a wrong hash of its predecessor. If its successor vouches for it, the
             // predecessor is wrong; else it is wrong itself.
-            if entry.seq == expected && entry.prev_hash != link.leaf {
+            if seq == expected && prev_hash != link.leaf {
                 self.accuse(&link);
             } else {
                 self.accuse_previous(&link);
             }
             return;
         }
-        if entry.seq != expected {
-            let detail = format!("found entry {}, expected {expected}", entry.seq);
-            if entry.seq > expected {
+        if seq != expected {
+            let detail = format!("found entry {seq}, expected {expected}");
+            if seq > expected {
                 self.fail(Kind::Missing, expected, detail);
                 self.wanted = Some(expected);
-            } else if entry.seq + 1 == expected && leaf != self.roll.last_leaf {
+            } else if seq + 1 == expected && leaf != self.roll.last_leaf {
                 let link = BrokenLink { seq: expected, leaf, segment: self.segment, offset: self.offset };
                 self.accuse_previous(&link);
                 if let Some(problem) = &mut self.problem {
@@ -590,7 +614,7 @@ impl Verifier {
             }
             return;
         }
-        if entry.prev_hash != self.roll.last_leaf {
+        if prev_hash != self.roll.last_leaf {
             self.broken_link =
                 Some(BrokenLink { seq: expected, leaf, segment: self.segment, offset: self.offset });
             self.roll.size += 1; // the successor is expected next; taken back when the link is judged
@@ -677,6 +701,17 @@ impl Verifier {
             let detail = format!("a seal over {} entries does not match what precedes it", seal.head.size);
             self.fail(Kind::Altered, self.roll.size.min(seal.head.size), detail);
         }
+        if self.problem.is_some() {
+            return;
+        }
+        if self.forward_key.as_mut().is_some_and(|key| !key.check(&seal)) {
+            let detail =
+                format!("the seal over {} entries was not made with the key of its epoch", seal.head.size);
+            self.fail(Kind::Forked, self.sealed, detail);
+            return;
+        }
+        self.seals += 1;
+        self.sealed = seal.head.size;
     }
 
     fn end(&mut self, payload: &[u8]) {

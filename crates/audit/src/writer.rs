@@ -2,9 +2,11 @@
 
 use crate::canonical::{self, AppendError};
 use crate::entry::{Draft, Entry};
+use crate::forward::{ForwardKey, Seal};
 use crate::frame::{self, Kind};
 use crate::hash::Hash;
 use crate::state::State;
+use crate::verify::Head;
 
 /// What the log answers to an append: where the entry lies and what it hashes to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,6 +77,14 @@ impl Writer {
     /// Appends the frame that ends a segment, so that a cut segment can be told from a short one.
     pub fn end_segment(&self, out: &mut Vec<u8>) {
         write_end(&self.state, out);
+    }
+
+    /// Seals everything so far: appends a seal frame, and the key evolves. The host must store the evolved key in place
+    /// of the old one.
+    pub fn seal(&self, key: &mut ForwardKey, out: &mut Vec<u8>) -> Seal {
+        let seal = key.seal(Head { size: self.size(), root: self.root() });
+        seal.write_frame(out);
+        seal
     }
 
     /// Appends the frame of a new entry to `out`. On error neither `out` nor the writer has changed.
