@@ -13,6 +13,10 @@
 #![cfg_attr(feature = "reconfig", doc = "| [`reconfig`] | `ecosystem-reconfig` | how to get there |")]
 #![cfg_attr(feature = "audit", doc = "| [`audit`] | `ecosystem-audit` | what happened |")]
 
+pub mod bridge;
+#[cfg(all(feature = "reconfig", feature = "audit"))]
+pub mod driver;
+
 pub use ecosystem_core as model;
 
 #[cfg(feature = "audit")]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 The whole idea in one run: map, forecast, placement, self-healing, audit log, report.
 
 usage: quickstart [--manifest F] [--infrastructure F] [--metrics F] [--seed N] [--out DIR]
@@ -16,18 +16,23 @@ usage: quickstart [--manifest F] [--infrastructure F] [--metrics F] [--seed N] [
   --help              this text";
 
 #[derive(Debug)]
-pub struct Options {
-    pub manifest: Option<PathBuf>,
-    pub infrastructure: Option<PathBuf>,
-    pub metrics: Option<PathBuf>,
-    pub seed: u64,
-    pub out: PathBuf,
+pub(crate) struct Options {
+    pub(crate) manifest: Option<PathBuf>,
+    pub(crate) infrastructure: Option<PathBuf>,
+    pub(crate) metrics: Option<PathBuf>,
+    pub(crate) seed: u64,
+    pub(crate) out: PathBuf,
 }
 
 /// `Ok(None)` = help was asked for.
-pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut options =
-        Options { manifest: None, infrastructure: None, metrics: None, seed: 7, out: "target/quickstart".into() };
+pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+    let mut options = Options {
+        manifest: None,
+        infrastructure: None,
+        metrics: None,
+        seed: 7,
+        out: "target/quickstart".into(),
+    };
     while let Some(flag) = args.next() {
         if matches!(&*flag, "--help" | "-h") {
             return Ok(None);
@@ -35,16 +40,17 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, 
         if !["--manifest", "--infrastructure", "--metrics", "--seed", "--out"].contains(&&*flag) {
             return Err(format!("unknown option `{flag}`; --help lists the options"));
         }
-        let value = args.next().ok_or_else(|| format!("option `{flag}` needs a value; --help lists the options"))?;
+        let value =
+            args.next().ok_or_else(|| format!("option `{flag}` needs a value; --help lists the options"))?;
         match &*flag {
             "--manifest" => options.manifest = Some(value.into()),
             "--infrastructure" => options.infrastructure = Some(value.into()),
             "--metrics" => options.metrics = Some(value.into()),
             "--out" => options.out = value.into(),
             _ => {
-                options.seed = value
-                    .parse()
-                    .map_err(|_| format!("option `--seed` has `{value}`, expected a whole number from 0 to 2^64-1"))?;
+                options.seed = value.parse().map_err(|_| {
+                    format!("option `--seed` has `{value}`, expected a whole number from 0 to 2^64-1")
+                })?;
             }
         }
     }

@@ -161,8 +161,8 @@ const STYLE: &str = "\
 body{margin:0;background:var(--back);color:var(--ink);font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}\
 header{background:#12263a;color:#fff;padding:26px 32px 22px}header h1{margin:0;font-size:26px}header p{margin:4px 0 0;color:#b8c7d6}\
 .figures{display:flex;flex-wrap:wrap;gap:12px;padding:18px 32px 0;max-width:1240px;margin:0 auto}\
-.figures div{flex:1 1 130px;background:#fff;border:1px solid var(--line);border-radius:8px;padding:10px 14px}\
-.figures strong{display:block;font-size:21px}.figures span{color:var(--soft);font-size:13px}\
+.figures div{flex:1 1 128px;background:#fff;border:1px solid var(--line);border-radius:8px;padding:10px 14px}\
+.figures strong{display:block;font-size:19px;white-space:nowrap}.figures span{color:var(--soft);font-size:13px}\
 main{max-width:1240px;margin:0 auto;padding:6px 32px 48px}\
 h2{margin:30px 0 8px;font-size:19px}p{margin:6px 0 10px;max-width:75em}\
 .card{background:#fff;border:1px solid var(--line);border-radius:8px;padding:12px;margin:10px 0;overflow-x:auto}\
@@ -174,7 +174,7 @@ th,td{text-align:left;padding:5px 10px;border-bottom:1px solid var(--line);verti
 th{position:sticky;top:0;background:#eef2f6;font-weight:600}\
 pre{background:#fff;border:1px solid var(--line);border-radius:8px;padding:12px;overflow:auto;font:13px/1.5 ui-monospace,'DejaVu Sans Mono',monospace}\
 .chart text,.timeline text{font:11px system-ui,'DejaVu Sans',sans-serif;fill:var(--soft)}\
-.chart .chart-title{font-size:13px;font-weight:600;fill:var(--ink)}.timeline .lane{font-size:12px;fill:var(--ink)}\
+.chart .chart-title{font-size:13px;font-weight:600;fill:var(--ink)}.timeline .lane{font-size:12px;fill:var(--ink)}.timeline .caption{font-size:10px}\
 .grid{stroke:var(--line);stroke-width:1}\
 .observed{fill:none;stroke:#33526e;stroke-width:1.1}.forecast{fill:none;stroke:var(--accent);stroke-width:1.8}\
 .band{fill:#1769aa;fill-opacity:.18}.future{fill:#1769aa;fill-opacity:.04}\

@@ -39,6 +39,8 @@ pub struct Span {
     pub until_unix_ms: u64,
     /// What a reader sees when pointing at it.
     pub label: String,
+    /// A word beside the bar; empty = none.
+    pub caption: String,
     /// What it means.
     pub tone: Tone,
 }
@@ -58,7 +60,7 @@ pub struct Lane {
 /// ```
 /// use vm_ecosystem::report::{Lane, Span, Timeline, Tone};
 ///
-/// let span = Span { from_unix_ms: 0, until_unix_ms: 60_000, label: "h1 dies".into(), tone: Tone::Trouble };
+/// let span = Span { from_unix_ms: 0, until_unix_ms: 60_000, label: "h1 dies".into(), caption: "".into(), tone: Tone::Trouble };
 /// let lane = Lane { name: "host failure".into(), spans: vec![span] };
 /// assert!(Timeline { lanes: vec![lane] }.to_svg().contains("h1 dies"));
 /// ```
@@ -130,6 +132,15 @@ fn draw(svg: &mut String, span: &Span, x: Scale, start: u64, top: f64) {
         at.get(11..19).unwrap_or_default(),
         escape(&span.label)
     );
+    if !span.caption.is_empty() {
+        let _ = write!(
+            svg,
+            "<text class=\"caption\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            from + wide + 3.0,
+            top + BAR - 1.0,
+            escape(&span.caption)
+        );
+    }
 }
 
 fn lane_height(rows: usize) -> f64 {
@@ -140,6 +151,11 @@ fn extent(span: &Span, x: Scale, start: u64) -> (f64, f64) {
     let from = x.at(span.from_unix_ms.saturating_sub(start) as f64);
     let to = x.at(span.until_unix_ms.max(span.from_unix_ms).saturating_sub(start) as f64);
     (from, (to - from).max(NARROWEST))
+}
+
+/// Room that a caption takes, from the width of its letters.
+fn caption_width(span: &Span) -> f64 {
+    if span.caption.is_empty() { 1.0 } else { 8.0 + 6.0 * span.caption.chars().count() as f64 }
 }
 
 /// A row for each span so that none overlaps another, first fit; and the number of rows.
@@ -154,7 +170,7 @@ fn stack(lane: &Lane, x: Scale, start: u64) -> (Vec<usize>, usize) {
         if row == free_from.len() {
             free_from.push(0.0);
         }
-        free_from[row] = from + wide + 1.0;
+        free_from[row] = from + wide + caption_width(&lane.spans[i]);
         rows[i] = row;
     }
     (rows, free_from.len())
@@ -165,7 +181,13 @@ mod tests {
     use super::*;
 
     fn span(from: u64, until: u64) -> Span {
-        Span { from_unix_ms: from, until_unix_ms: until, label: "<x>".to_owned(), tone: Tone::Action }
+        Span {
+            from_unix_ms: from,
+            until_unix_ms: until,
+            label: "<x>".to_owned(),
+            caption: "<y>".to_owned(),
+            tone: Tone::Action,
+        }
     }
 
     #[test]
@@ -179,7 +201,7 @@ mod tests {
     fn labels_are_escaped_and_an_empty_timeline_is_a_picture() {
         let lane = Lane { name: "a&b".to_owned(), spans: vec![span(5, 5)] };
         let svg = Timeline { lanes: vec![lane] }.to_svg();
-        assert!(svg.contains("&lt;x&gt;") && svg.contains("a&amp;b"));
+        assert!(svg.contains("&lt;x&gt;") && svg.contains("&lt;y&gt;") && svg.contains("a&amp;b"));
         assert!(Timeline::default().to_svg().ends_with("</svg>"));
     }
 }
