@@ -25,8 +25,9 @@ use resample::Decimator;
 pub(super) struct Canonical {
     z: Vec<f64>,
     deviation: f64,
+    /// Places of the values in ascending order.
+    order: Vec<u32>,
     sorted: Vec<f64>,
-    sorted_ready: bool,
     acf: Vec<f64>,
     acf_ready: bool,
     spectrum: Vec<f64>,
@@ -43,7 +44,8 @@ pub(super) struct Canonical {
 }
 
 impl Canonical {
-    pub(super) fn load(&mut self, x: &[f64]) {
+    /// `order` sorts `x`, and so the z-scored series.
+    pub(super) fn load(&mut self, x: &[f64], order: &[u32]) {
         let m = mean(x);
         self.deviation = (sum_by(x, |v| (v - m) * (v - m)) / (x.len() as f64 - 1.0)).sqrt();
         // A constant stays a constant: z would be 0/0, or rounding noise blown up.
@@ -54,7 +56,11 @@ impl Canonical {
         let s = self.deviation;
         self.z.clear();
         self.z.extend(x.iter().map(|v| if constant { 0.0 } else { (v - m) / s }));
-        self.sorted_ready = false;
+        self.order.clear();
+        self.order.extend_from_slice(order);
+        self.sorted.clear();
+        let z = &self.z;
+        self.sorted.extend(order.iter().map(|&i| z[i as usize]));
         self.acf_ready = false;
         self.spectrum_ready = false;
     }
@@ -74,8 +80,12 @@ impl Canonical {
         Some(match feature {
             Feature::HistogramMode5 => histogram_mode(&self.z, 5),
             Feature::HistogramMode10 => histogram_mode(&self.z, 10),
-            Feature::OutlierIncludePositive => self.outliers.median_position(&self.z, 1.0),
-            Feature::OutlierIncludeNegative => self.outliers.median_position(&self.z, -1.0),
+            Feature::OutlierIncludePositive => {
+                self.outliers.median_position(&self.z, self.order.iter().rev(), 1.0)
+            }
+            Feature::OutlierIncludeNegative => {
+                self.outliers.median_position(&self.z, self.order.iter(), -1.0)
+            }
             Feature::FirstCrossingAcf => crossing(self.acf(), (-1.0_f64).exp()),
             Feature::FirstMinAcf => first_minimum(self.acf()),
             // Two points have a single frequency; by convention all power is low then.
@@ -98,7 +108,7 @@ impl Canonical {
                 longest_run(&self.values, |d| d <= 0.0)
             }
             Feature::MotifThreeEntropy => {
-                let cuts = symbols::thirds(self.sorted());
+                let cuts = symbols::thirds(&self.sorted);
                 symbols::pair_entropy(&self.z, cuts)
             }
             Feature::HistogramAmi2 => symbols::histogram_ami(&self.z, 2),
@@ -117,15 +127,6 @@ impl Canonical {
             Feature::FluctuationDfa => self.fluctuation.share(&self.z, 2, Measure::MeanSquare),
             _ => return None,
         })
-    }
-
-    fn sorted(&mut self) -> &[f64] {
-        if !self.sorted_ready {
-            self.sorted_ready = true;
-            self.sorted.clone_from(&self.z);
-            self.sorted.sort_unstable_by(f64::total_cmp);
-        }
-        &self.sorted
     }
 
     fn differences(&mut self) {

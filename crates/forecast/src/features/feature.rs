@@ -268,11 +268,11 @@ features! {
     Pnn40 "MD_pNN_pnn40";
     /// catch22: longest run above the mean.
     LongStretchAboveMean "SB_BinaryStats_mean_longstretch1";
-    /// catch22: longest run of decreases.
+    /// catch22: longest run without a rise.
     LongStretchDecreasing "SB_BinaryStats_diff_longstretch0";
-    /// catch22: entropy of pairs of letters in a three-letter alphabet of equal shares.
+    /// catch22: entropy of pairs of letters in a three-letter alphabet of equal shares, with Miller's correction.
     MotifThreeEntropy "SB_MotifThree_quantile_hh";
-    /// catch22: automutual information at lag 2 with five equal bins.
+    /// catch22: automutual information at lag 2 with five equal bins, with Miller's correction.
     HistogramAmi2 "CO_HistogramAMI_even_5bin_ami2";
     /// catch22: mean of cubed differences.
     TimeReversibility "CO_trev_1_num";

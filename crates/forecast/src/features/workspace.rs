@@ -50,6 +50,7 @@ pub(super) struct Workspace {
     pub(super) basics: Basics,
     sorted: Vec<f64>,
     order: Vec<u32>,
+    keys: Vec<(u64, u32)>,
     reoccurrence: Reoccurrence,
     mass: Vec<f64>,
     re: Vec<f64>,
@@ -99,15 +100,36 @@ impl Workspace {
         self.drifts.clear();
         self.unit_roots.clear();
         self.matches.clear();
+        self.ridges.reset();
     }
 
     pub(super) fn sorted(&mut self) -> &[f64] {
         if !self.ready.sorted {
             self.ready.sorted = true;
-            self.sorted.clone_from(&self.x);
-            self.sorted.sort_unstable_by(f64::total_cmp);
+            self.sort();
+            self.sorted.clear();
+            let x = &self.x;
+            self.sorted.extend(self.order.iter().map(|&i| x[i as usize]));
         }
         &self.sorted
+    }
+
+    /// Finds the places of the values in ascending order, once for everything that needs order.
+    fn sort(&mut self) {
+        if self.ready.order {
+            return;
+        }
+        self.ready.order = true;
+        self.keys.clear();
+        // Bits of a double sort as integers once the negative ones are turned round.
+        let key = |v: f64| {
+            let bits = (v + 0.0).to_bits();
+            if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+        };
+        self.keys.extend(self.x.iter().enumerate().map(|(i, &v)| (key(v), i as u32)));
+        self.keys.sort_unstable();
+        self.order.clear();
+        self.order.extend(self.keys.iter().map(|k| k.1));
     }
 
     /// The series and its sorted copy.
@@ -235,13 +257,7 @@ impl Workspace {
         if let Some((_, found)) = self.matches.iter().find(|f| f.0 == key) {
             return *found;
         }
-        if !self.ready.order {
-            self.ready.order = true;
-            self.order.clear();
-            self.order.extend(0..self.x.len() as u32);
-            let x = &self.x;
-            self.order.sort_unstable_by(|&a, &b| x[a as usize].total_cmp(&x[b as usize]));
-        }
+        self.sort();
         let result = count_matches(&self.x, &self.order, m, tolerance, &mut self.templates);
         self.matches.push((key, result));
         result
@@ -265,7 +281,8 @@ impl Workspace {
     pub(super) fn canonical(&mut self) -> &mut Canonical {
         if !self.ready.canonical {
             self.ready.canonical = true;
-            self.canonical.load(&self.x);
+            self.sort();
+            self.canonical.load(&self.x, &self.order);
         }
         &mut self.canonical
     }

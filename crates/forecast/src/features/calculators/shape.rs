@@ -37,6 +37,13 @@ pub(crate) fn extremes(x: &[f64]) -> (f64, f64) {
     (low, high)
 }
 
+/// √(a² + b²); without the detour against overflow and underflow where none threatens.
+#[inline]
+pub(crate) fn length(a: f64, b: f64) -> f64 {
+    let square = a * a + b * b;
+    if (1e-280..1e300).contains(&square) { square.sqrt() } else { a.hypot(b) }
+}
+
 /// Sums that round to less than this count as zero in the standardised moments.
 const NEGLIGIBLE: f64 = 1e-14;
 

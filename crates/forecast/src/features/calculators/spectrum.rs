@@ -1,5 +1,6 @@
 //! Fourier spectrum, Welch's method and their summaries.
 
+use super::shape::length;
 use crate::features::fft::FftPlans;
 use crate::features::parameter::{FourierPart, SpectrumMoment};
 use crate::features::sum::{mean, sum};
@@ -14,7 +15,7 @@ pub(crate) fn fourier_part(re: &[f64], im: &[f64], k: usize, part: FourierPart) 
     match part {
         FourierPart::Real => a,
         FourierPart::Imag => b,
-        FourierPart::Abs => a.hypot(b),
+        FourierPart::Abs => length(a, b),
         FourierPart::Angle => b.atan2(a).to_degrees(),
     }
 }
@@ -25,10 +26,10 @@ pub(crate) struct SpectrumMoments([f64; 4]);
 
 impl SpectrumMoments {
     pub(crate) fn new(re: &[f64], im: &[f64]) -> Self {
-        let total: f64 = re.iter().zip(im).map(|(a, b)| a.hypot(*b)).sum();
+        let total: f64 = re.iter().zip(im).map(|(a, b)| length(*a, *b)).sum();
         let mut m = [0.0; 4];
         for (k, (a, b)) in re.iter().zip(im).enumerate() {
-            let (k, v) = (k as f64, a.hypot(*b));
+            let (k, v) = (k as f64, length(*a, *b));
             m[0] += v * k;
             m[1] += v * k * k;
             m[2] += v * k * k * k;

@@ -44,7 +44,7 @@ pub(crate) fn count_matches(
     s: &mut TemplateScratch,
 ) -> Matches {
     let n = x.len();
-    s.rows.clear();
+    // Every row is overwritten below.
     s.rows.resize(n, [0; ROW]);
     s.short.clear();
     s.short.resize(n - m + 1, 0);

@@ -1,5 +1,6 @@
 //! Wavelet transforms with the Mexican hat: coefficients, and peaks by ridge lines.
 
+use crate::features::sum::dot;
 use core::f64::consts::PI;
 
 /// Half width of the support on which the wavelet is tabulated.
@@ -7,7 +8,7 @@ const SUPPORT: f64 = 8.0;
 /// Number of points of the table of the wavelet's integral.
 const POINTS: usize = 1 << 12;
 
-/// Filter of one width for [`coefficient`]: the integral of the wavelet, resampled to the width and reversed.
+/// Filter of one width: the integral of the wavelet, resampled to the width.
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
     pub(crate) width: usize,
@@ -29,12 +30,11 @@ impl Filter {
         }
         let w = width as f64;
         let count = (w * (x(POINTS - 1) - x(0))) as usize + 1;
-        let mut taps: Vec<f64> = (0..count)
+        let taps: Vec<f64> = (0..count)
             .map(|i| (i as f64 / (w * spacing)) as usize)
             .take_while(|&at| at < POINTS)
             .map(|at| integral[at])
             .collect();
-        taps.reverse();
         Self { width, taps }
     }
 
@@ -49,12 +49,11 @@ impl Filter {
         -(self.width as f64).sqrt() * (after - before)
     }
 
-    /// Entry `k` of the full convolution.
+    /// Entry `k` of the full convolution with the reversed filter.
     fn convolution(&self, x: &[f64], k: usize) -> f64 {
         let from = (k + 1).saturating_sub(self.taps.len());
         let to = (k + 1).min(x.len());
-        let taps = &self.taps[k + 1 - to..k + 1 - from];
-        x[from..to].iter().zip(taps.iter().rev()).map(|(a, b)| a * b).sum()
+        dot(&x[from..to], &self.taps[self.taps.len() - 1 - (k - from)..])
     }
 }
 
@@ -65,6 +64,19 @@ pub(crate) struct RidgeScratch {
     maxima: Vec<Vec<u32>>,
     window: Vec<f64>,
     tap: Vec<f64>,
+    padded: Vec<f64>,
+    /// Noise of the finest row around a column, NaN until asked for.
+    noise: Vec<f64>,
+    /// Widths done for the current series.
+    done: usize,
+}
+
+impl RidgeScratch {
+    /// Forgets the series.
+    pub(crate) fn reset(&mut self) {
+        self.done = 0;
+        self.noise.clear();
+    }
 }
 
 struct Ridge {
@@ -85,18 +97,28 @@ pub(crate) fn ridge_peaks(x: &[f64], widths: usize, s: &mut RidgeScratch) -> f64
     }
     s.rows.resize(widths.max(s.rows.len()), Vec::new());
     s.maxima.resize(widths.max(s.maxima.len()), Vec::new());
-    for width in 1..=widths {
-        ricker_row(x, width, &mut s.tap, &mut s.rows[width - 1]);
+    s.noise.resize(x.len(), f64::NAN);
+    for width in s.done + 1..=widths {
+        ricker_row(x, width, &mut s.tap, &mut s.padded, &mut s.rows[width - 1]);
         let (row, maxima) = (&s.rows[width - 1], &mut s.maxima[width - 1]);
         maxima.clear();
         maxima
             .extend((1u32..).zip(row.windows(3)).filter(|(_, w)| w[1] > w[0] && w[1] > w[2]).map(|(i, _)| i));
     }
+    s.done = s.done.max(widths);
     let Some(start) = (0..widths).rev().find(|&r| !s.maxima[r].is_empty()) else { return 0.0 };
     let ridges = follow_ridges(&s.maxima[..=start], start);
     let least = widths.div_ceil(4);
-    ridges.iter().filter(|r| r.points >= least).filter(|r| stands_out(&s.rows, r.head, &mut s.window)).count()
-        as f64
+    let mut peaks = 0_u32;
+    for ridge in ridges.iter().filter(|r| r.points >= least) {
+        let (row, column) = ridge.head;
+        if s.noise[column].is_nan() {
+            s.noise[column] = noise_at(&s.rows[0], column, &mut s.window);
+        }
+        // NaN (zero over zero) is no reason to drop a peak.
+        peaks += u32::from(!((s.rows[row][column] / s.noise[column]).abs() < 1.0));
+    }
+    f64::from(peaks)
 }
 
 /// Links maxima from the widest row to the finest.
@@ -142,8 +164,8 @@ fn follow_ridges(maxima: &[Vec<u32>], start: usize) -> Vec<Ridge> {
     closed
 }
 
-fn stands_out(rows: &[Vec<f64>], (row, column): (usize, usize), window: &mut Vec<f64>) -> bool {
-    let finest = &rows[0];
+/// Tenth percentile of the finest row in a window of a twentieth of the series around a column.
+fn noise_at(finest: &[f64], column: usize, window: &mut Vec<f64>) -> f64 {
     let size = finest.len().div_ceil(20);
     let (from, to) = (column.saturating_sub(size / 2), (column + size / 2 + size % 2).min(finest.len()));
     window.clear();
@@ -152,18 +174,17 @@ fn stands_out(rows: &[Vec<f64>], (row, column): (usize, usize), window: &mut Vec
     let low = position as usize;
     let (_, &mut a, rest) = window.select_nth_unstable_by(low, f64::total_cmp);
     let fraction = position - low as f64;
-    let noise = if fraction == 0.0 {
-        a
-    } else {
-        let b = rest.iter().copied().fold(f64::INFINITY, f64::min);
-        a * (1.0 - fraction) + b * fraction
-    };
-    // NaN (zero over zero) is no reason to drop a peak.
-    !((rows[row][column] / noise).abs() < 1.0)
+    if fraction == 0.0 {
+        return a;
+    }
+    let b = rest.iter().copied().fold(f64::INFINITY, f64::min);
+    a * (1.0 - fraction) + b * fraction
 }
 
 /// Convolution with the Ricker wavelet of a width, cut to the series' place.
-fn ricker_row(x: &[f64], width: usize, taps: &mut Vec<f64>, row: &mut Vec<f64>) {
+fn ricker_row(x: &[f64], width: usize, taps: &mut Vec<f64>, padded: &mut Vec<f64>, row: &mut Vec<f64>) {
+    /// Values computed side by side.
+    const LANES: usize = 8;
     let count = (10 * width).min(x.len());
     let w = width as f64;
     let scale = 2.0 / ((3.0 * w).sqrt() * PI.powf(0.25));
@@ -173,22 +194,23 @@ fn ricker_row(x: &[f64], width: usize, taps: &mut Vec<f64>, row: &mut Vec<f64>) 
         let square = at * at / (w * w);
         scale * (1.0 - square) * (-square / 2.0).exp()
     }));
+    // The wavelet is even, so convolution is correlation; row[i] = Σ tap[k] · x[i + k − before].
+    let before = count - 1 - (count - 1) / 2;
+    padded.clear();
+    padded.resize(before, 0.0);
+    padded.extend_from_slice(x);
+    padded.resize(x.len() + count + LANES, 0.0);
     row.clear();
     row.resize(x.len(), 0.0);
-    let first = (count - 1) / 2;
-    for (k, &tap) in taps.iter().enumerate() {
-        // row[i] += tap · x[i + first − k]
-        if k <= first {
-            let shift = first - k;
-            for (r, v) in row.iter_mut().zip(&x[shift.min(x.len())..]) {
-                *r += tap * v;
-            }
-        } else {
-            let shift = (k - first).min(x.len());
-            for (r, v) in row[shift..].iter_mut().zip(x) {
-                *r += tap * v;
+    for (block, out) in row.chunks_mut(LANES).enumerate() {
+        let mut sums = [0.0; LANES];
+        for (k, &tap) in taps.iter().enumerate() {
+            let values = &padded[block * LANES + k..][..LANES];
+            for (s, v) in sums.iter_mut().zip(values) {
+                *s += tap * v;
             }
         }
+        out.copy_from_slice(&sums[..out.len()]);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Distances between successive points of a two-dimensional embedding, against an exponential distribution.
 
-use super::symbols::hazen_quantile;
+use crate::features::calculators::shape::{extremes, length};
 use crate::features::sum::mean;
 
 /// Mean absolute difference between the histogram density of the distances and the exponential density with the same
@@ -9,16 +9,14 @@ pub(super) fn distance_misfit(z: &[f64], lag: usize, distances: &mut Vec<f64>, s
     let n = z.len();
     distances.clear();
     let count = n.saturating_sub(lag + 1);
-    distances.extend((0..count).map(|i| (z[i + 1] - z[i]).hypot(z[i + lag + 1] - z[i + lag])));
-    sorted.clone_from(distances);
-    sorted.sort_unstable_by(f64::total_cmp);
-    let (Some(&low), Some(&high)) = (sorted.first(), sorted.last()) else { return equal_distances(n as f64) };
+    distances.extend((0..count).map(|i| length(z[i + 1] - z[i], z[i + lag + 1] - z[i + lag])));
+    let (low, high) = extremes(distances);
     let size = distances.len() as f64;
     // Distances that differ by rounding alone count as equal.
     if !(high - low > 1e-10 * high) {
         return equal_distances(n as f64);
     }
-    let spread = hazen_quantile(sorted, 0.75) - hazen_quantile(sorted, 0.25);
+    let spread = middle_half(distances, sorted);
     let freedman = (high - low) / (2.0 * spread / size.cbrt());
     let sturges = size.log2() + 1.0;
     // Without spread in the middle half only Sturges' rule is left; more bins than points by far serve nobody.
@@ -39,6 +37,22 @@ pub(super) fn distance_misfit(z: &[f64], lag: usize, distances: &mut Vec<f64>, s
         misfit += (f64::from(c) / size / width - (-centre / scale).exp() / scale).abs();
     }
     misfit / bins as f64
+}
+
+/// Distance of the quartiles by Hazen's rule, by selection in `scratch`.
+fn middle_half(values: &[f64], scratch: &mut Vec<f64>) -> f64 {
+    scratch.clear();
+    scratch.extend_from_slice(values);
+    let n = values.len();
+    let mut quartile = |p: f64| {
+        let at = (n as f64 * p - 0.5).clamp(0.0, (n - 1) as f64);
+        let low = at.floor();
+        let (_, &mut a, above) = scratch.select_nth_unstable_by(low as usize, f64::total_cmp);
+        let b = if at > low { extremes(above).0 } else { a };
+        a + (at - low) * (b - a)
+    };
+    let lower = quartile(0.25);
+    quartile(0.75) - lower
 }
 
 /// The established value when all distances are equal (constants and straight lines among them).

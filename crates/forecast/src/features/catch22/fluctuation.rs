@@ -42,9 +42,16 @@ impl Fluctuation {
         self.x.clear();
         self.y.clear();
         for &window in &self.windows {
-            let blocks = self.sums.chunks_exact(window);
-            let count = blocks.len() as f64;
-            let spread: f64 = blocks.map(|b| block_spread(b, measure)).sum();
+            let mut fours = self.sums.chunks_exact(4 * window);
+            let mut spread = 0.0;
+            for four in &mut fours {
+                let blocks = core::array::from_fn(|k| &four[k * window..(k + 1) * window]);
+                spread += block_spreads::<4>(blocks, measure).iter().sum::<f64>();
+            }
+            for block in fours.remainder().chunks_exact(window) {
+                spread += block_spreads([block], measure)[0];
+            }
+            let count = (self.sums.len() / window) as f64;
             self.x.push((window as f64).ln());
             self.y.push((spread / count).sqrt().ln());
         }
@@ -68,30 +75,46 @@ impl Fluctuation {
     }
 }
 
-/// Squared range, or mean square, of the residuals of a block from its straight line.
-fn block_spread(block: &[f64], measure: Measure) -> f64 {
-    let n = block.len() as f64;
+/// Squared range, or mean square, of the residuals of equally long blocks from their straight lines. Several blocks side
+/// by side keep the processor's pipelines full where a single sum would wait for itself.
+fn block_spreads<const N: usize>(blocks: [&[f64]; N], measure: Measure) -> [f64; N] {
+    let length = blocks[0].len();
+    let n = length as f64;
     let centre = (n - 1.0) / 2.0;
-    let (mut sum, mut product) = (0.0, 0.0);
-    for (i, v) in block.iter().enumerate() {
-        sum += v;
-        product += (i as f64 - centre) * v;
+    let (mut sums, mut products) = ([0.0; N], [0.0; N]);
+    for i in 0..length {
+        let at = i as f64 - centre;
+        for k in 0..N {
+            let v = blocks[k][i];
+            sums[k] += v;
+            products[k] += at * v;
+        }
     }
-    let mean = sum / n;
-    let slope = product / (n * (n * n - 1.0) / 12.0);
-    let residual = |i: usize, v: f64| v - mean - slope * (i as f64 - centre);
+    let means = sums.map(|s| s / n);
+    let slopes = products.map(|p| p / (n * (n * n - 1.0) / 12.0));
+    let residual = |i: usize, at: f64, k: usize| blocks[k][i] - means[k] - slopes[k] * at;
     match measure {
         Measure::MeanSquare => {
-            block.iter().enumerate().map(|(i, &v)| residual(i, v).powi(2)).sum::<f64>() / n
+            let mut squares = [0.0; N];
+            for i in 0..length {
+                let at = i as f64 - centre;
+                for k in 0..N {
+                    squares[k] += residual(i, at, k).powi(2);
+                }
+            }
+            squares.map(|s| s / n)
         }
         Measure::Range => {
-            let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-            for (i, &v) in block.iter().enumerate() {
-                let r = residual(i, v);
-                low = if r < low { r } else { low };
-                high = if r > high { r } else { high };
+            let (mut lows, mut highs) = ([f64::INFINITY; N], [f64::NEG_INFINITY; N]);
+            for i in 0..length {
+                let at = i as f64 - centre;
+                for k in 0..N {
+                    let r = residual(i, at, k);
+                    lows[k] = if r < lows[k] { r } else { lows[k] };
+                    highs[k] = if r > highs[k] { r } else { highs[k] };
+                }
             }
-            (high - low) * (high - low)
+            core::array::from_fn(|k| (highs[k] - lows[k]) * (highs[k] - lows[k]))
         }
     }
 }

@@ -17,11 +17,16 @@ pub(super) struct Outliers {
 
 impl Outliers {
     /// Median over thresholds of the median place (−1 start, 1 end) of the values of `sign`·z at or above the threshold.
-    pub(super) fn median_position(&mut self, z: &[f64], sign: f64) -> f64 {
+    /// `places` lists the places by falling `sign`·z.
+    pub(super) fn median_position<'a>(
+        &mut self,
+        z: &[f64],
+        places: impl Iterator<Item = &'a u32>,
+        sign: f64,
+    ) -> f64 {
         let n = z.len();
         self.chosen.clear();
-        self.chosen.extend((0_u32..).zip(z).map(|(i, v)| (sign * v, i)).filter(|c| c.0 >= 0.0));
-        self.chosen.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        self.chosen.extend(places.map(|&i| (sign * z[i as usize], i)).take_while(|c| c.0 >= 0.0));
         let Some(&(largest, _)) = self.chosen.first() else { return 0.0 };
         if largest < STEP {
             return 0.0;
