@@ -8,6 +8,7 @@
 //!   the baselines.
 //! - [`Backtest`] judges a model by rolling origin; [`metrics`] has the measures.
 //! - [`anomaly`] has detectors that judge value by value.
+//! - [`features`] has time-series features by name, [`window`] rolling and event-time windows, [`drift`] detectors of change.
 //! - [`Series`], [`resample`], [`counter_rate`], [`fill_gaps`], [`repair_outliers`] prepare data.
 //!
 //! # Example
@@ -45,6 +46,7 @@ mod changes;
 mod conformal;
 mod decompose;
 pub mod demand;
+pub mod drift;
 mod error;
 mod ets;
 pub mod features;
