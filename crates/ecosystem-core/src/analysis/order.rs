@@ -127,21 +127,21 @@ fn levels(
     let inner: Vec<(u32, u32)> = within.map(|(from, to, _)| (from, to)).collect();
     let inner = Digraph::of_valid(graph.nodes(), &inner);
     let inner_groups = strong_components(&inner);
-    let inside = heights(&inner, &inner_groups, &vec![0; graph.nodes()], &weight);
+    let inside = heights(&inner, &inner_groups, &weight);
 
     let mut height = vec![0_u32; groups.count()];
     for node in 0..graph.nodes() {
         let group = &mut height[groups.of(node)];
-        *group = (*group).max(inside[inner_groups.of(node)].1);
+        let (below, own) = inside[inner_groups.of(node)];
+        *group = (*group).max(below + own);
     }
     let mut base = vec![0_u32; groups.count()];
-    for (group, members) in groups.members().iter().enumerate() {
-        for &node in members {
-            for &next in graph.successors(node) {
-                let other = groups.of(next as usize);
-                if other != group {
-                    base[group] = base[group].max(base[other] + height[other]);
-                }
+    for node in groups.in_order() {
+        let group = groups.of(node as usize);
+        for &next in graph.successors(node as usize) {
+            let other = groups.of(next as usize);
+            if other != group {
+                base[group] = base[group].max(base[other] + height[other]);
             }
         }
     }
@@ -156,27 +156,19 @@ fn levels(
     levels
 }
 
-/// For each strong component the longest weighted path below it, without and with itself.
-fn heights(
-    graph: &Digraph,
-    groups: &Components,
-    floor: &[u32],
-    weight: &impl Fn(usize) -> u32,
-) -> Vec<(u32, u32)> {
+/// For each strong component the weight of the heaviest path below it, and its own weight.
+fn heights(graph: &Digraph, groups: &Components, weight: &impl Fn(usize) -> u32) -> Vec<(u32, u32)> {
     let mut heights = vec![(0_u32, 0_u32); groups.count()];
-    for (group, members) in groups.members().iter().enumerate() {
-        let (mut below, mut own) = (0, 0);
-        for &node in members {
-            below = below.max(floor[node]);
-            own = own.max(weight(node));
-            for &next in graph.successors(node) {
-                let other = groups.of(next as usize);
-                if other != group {
-                    below = below.max(heights[other].1);
-                }
+    for node in groups.in_order() {
+        let group = groups.of(node as usize);
+        let mut below = heights[group].0;
+        for &next in graph.successors(node as usize) {
+            let other = groups.of(next as usize);
+            if other != group {
+                below = below.max(heights[other].0 + heights[other].1);
             }
         }
-        heights[group] = (below, below + own);
+        heights[group] = (below, heights[group].1.max(weight(node as usize)));
     }
     heights
 }

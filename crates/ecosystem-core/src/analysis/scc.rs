@@ -30,6 +30,24 @@ impl Components {
         &self.numbers
     }
 
+    /// All nodes by the number of their component, in rising order within one: callees before callers.
+    pub(crate) fn in_order(&self) -> Vec<u32> {
+        let mut next = vec![0_u32; self.count + 1];
+        for &number in &self.numbers {
+            next[number as usize + 1] += 1;
+        }
+        for number in 0..self.count {
+            next[number + 1] += next[number];
+        }
+        let mut order = vec![0_u32; self.numbers.len()];
+        for (node, &number) in self.numbers.iter().enumerate() {
+            let slot = &mut next[number as usize];
+            order[*slot as usize] = dense(node);
+            *slot += 1;
+        }
+        order
+    }
+
     /// The nodes of every component, each list in rising order.
     pub fn members(&self) -> Vec<Vec<usize>> {
         let mut members = vec![Vec::new(); self.count];

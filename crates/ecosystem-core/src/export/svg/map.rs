@@ -53,7 +53,9 @@ pub fn map(ecosystem: &Ecosystem, style: &Style) -> String {
 
     let mut canvas = Canvas::default();
     let legend = if style.title.is_empty() { Vec::new() } else { legend(&components, &edges) };
-    let mut width = layout.size.0.max(560.0) + 2.0 * MARGIN;
+    // many components without edges want a broad page
+    let least = if outside.len() > 12 { 1_040.0 } else { 560.0 };
+    let mut width = layout.size.0.max(least) + 2.0 * MARGIN;
     let top = heading(&mut canvas, ecosystem, style, &legend, width);
     draw_edges(&mut canvas, &graph, &layout, (MARGIN, top));
     for (place, &ix) in inside.iter().enumerate() {

@@ -254,12 +254,16 @@ fn draw_host(canvas: &mut Canvas, load: &Load<'_>, (x, y, host): (f64, f64, f64)
         HostState::Cordoned => "cordoned",
         HostState::Maintenance => "maintenance",
     };
-    let size =
-        format!("{} cores · {}", (load.room.cpu.get() as f64 / 100.0).round() / 10.0, load.room.memory);
+    let cores = (load.room.cpu.get() as f64 / 100.0).round() / 10.0;
     let name = load.host.id.as_str();
-    let mut side = if state.is_empty() { size } else { state.to_owned() };
-    if state.is_empty() && text_width(name, 12.5) + text_width(&side, 9.5) > host - 26.0 {
-        side.clear(); // the whole name says more, the tooltip has the size
+    let mut side =
+        if state.is_empty() { format!("{cores} cores · {}", load.room.memory) } else { state.to_owned() };
+    let crowded = |side: &str| text_width(name, 12.5) + text_width(side, 9.5) > host - 24.0;
+    if state.is_empty() && crowded(&side) {
+        side = format!("{cores}c {}", load.room.memory);
+        if crowded(&side) {
+            side.clear(); // the whole name says more, the tooltip has the size
+        }
     }
     let side_width = text_width(&side, 9.5);
     let name = fitted(name, 12.5, host - 22.0 - side_width);
