@@ -18,6 +18,7 @@ use crate::cli::{Failure, Words, failed, number};
 use crate::draft::{self, Sealer};
 use crate::keys::{self, FileKeys, OsRandom};
 use crate::store::{Store, WritableStore};
+use crate::using;
 
 /// Fields that are sealed unless told otherwise: what a subject's data usually comes in.
 const SEALED: &str = "before,after,details,payload,personal";
@@ -40,6 +41,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, Failure> {
         "key" => key(rest),
         "checkpoint" => checkpoint(folder, rest),
         "erase" => erase(folder, rest),
+        "query" => using::query(folder, rest),
+        "summary" => using::summary(folder, rest),
+        "history" => using::history(folder, rest),
+        "report" => using::report(folder, rest),
+        "export" => using::export(folder, rest),
+        "import" => using::import_from(folder, rest),
         other => Err(Failure::Usage(format!("unknown command `{other}`: see --help"))),
     }
 }

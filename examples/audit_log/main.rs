@@ -9,6 +9,7 @@ mod commands;
 mod draft;
 mod keys;
 mod store;
+mod using;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,17 @@ usage: audit_log DIR COMMAND
   checkpoint --key FILE --origin O   size and root as a signed note
              [--size N]
   erase --subject S [--at MS]        destroy the keys of a subject and record it
+  query [--from T] [--to T] [--actor A] [--category C] [--severity S[+]] [--outcome O] [--action A|family.*]
+        [--subject S|PREFIX*] [--correlation ID] [--text WORDS] [--limit N] [--order newest] [--after CURSOR]
+                                     entries as JSON lines, then one line of figures. Options may be repeated
+  summary [as query]                 counts, rates and gaps
+  history --subject S [--at T]       versions of a resource and its state, now or at a time
+  report --standard soc2|pci|hipaa|gdpr|iso27001|nist --period FROM..TO [--format json|oscal|md|html]
+         [--facts FILE] [--checkpoint FILE]... [--vkey KEY] [--at T] [--origin O] [--heartbeat-s N]
+                                     verdicts computed from evidence in the log
+  export [--format jsonl|csv|syslog|cef|ocsf|ecs] [--no-hashes] [--hostname H] [--enterprise N] [as query]
+  import [--format jsonl|csv|syslog] the same log again, from standard input
+                                     query, export and report take --as ACTOR to record that they were run
 
 An entry: {\"at_unix_ms\":1767225600000,\"actor\":\"alice\",\"action\":\"vm.restart\",\"category\":\"recovery\",
 \"severity\":\"warning\",\"subject\":\"vm/db-1\",\"outcome\":\"success\"} and, if wanted, \"on_behalf_of\", \"reason\",

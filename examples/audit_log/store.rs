@@ -90,19 +90,23 @@ impl Store {
         Ok(tree)
     }
 
-    /// The whole log in memory, verified.
-    #[allow(dead_code, reason = "for commands that look at entries")]
+    /// The whole log in memory, verified; what is not sound is refused.
     pub(crate) fn log(&self) -> Result<Log, Failure> {
+        let (log, report) = self.open_log()?;
+        match report.problem {
+            Some(problem) if problem.kind != Kind::TornTail => Err(Failure::Unsound(problem.to_string())),
+            _ => Ok(log),
+        }
+    }
+
+    /// The sound part of the log in memory, and what the verifier found.
+    pub(crate) fn open_log(&self) -> Result<(Log, Report), Failure> {
         let mut segments = Vec::new();
         self.for_each_segment(|_, bytes| {
             segments.push(bytes.to_vec());
             Ok(())
         })?;
-        let (log, report) = Log::open(segments.iter().map(|segment| &segment[..]));
-        match report.problem {
-            Some(problem) if problem.kind != Kind::TornTail => Err(Failure::Unsound(problem.to_string())),
-            _ => Ok(log),
-        }
+        Ok(Log::open(segments.iter().map(|segment| &segment[..])))
     }
 }
 
