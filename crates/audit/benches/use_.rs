@@ -106,7 +106,7 @@ fn queries(c: &mut Criterion) {
         ("actor_newest_first", Filter::new().actor("actor-17").newest_first()),
         (
             "critical_of_category_after",
-            Filter::new().severity(Severity::Critical).category("change").from(middle),
+            Filter::new().severity(Severity::Critical).category("access").from(middle),
         ),
         ("subject_prefix", Filter::new().subject_prefix("zone-7/")),
         ("actor_and_subject", Filter::new().actor("actor-17").subject("zone-17/vm-217")),
