@@ -4,12 +4,19 @@
 //! no clock, file, thread (but rayon's behind feature `parallel`) or hidden randomness: equal input gives equal bits.
 //!
 //! - Settings implement [`Forecaster`]: `fit(&[f64])` gives a [`Fitted`] model that predicts with intervals and takes new
-//!   observations. [`Auto`] chooses per series; [`AutoEts`] among exponential smoothing; [`SeasonalNaive`] and friends are
-//!   the baselines.
-//! - [`Backtest`] judges a model by rolling origin; [`metrics`] has the measures.
-//! - [`anomaly`] has detectors that judge value by value.
-//! - [`features`] has time-series features by name, [`window`] rolling and event-time windows, [`drift`] detectors of change.
-//! - [`Series`], [`resample`], [`counter_rate`], [`fill_gaps`], [`repair_outliers`] prepare data.
+//!   observations. [`Auto`] combines models per series; [`forecast_many`] does fleets; [`Capacity`] draws the line that
+//!   demand rarely exceeds. The models: baselines ([`SeasonalNaive`], [`SeasonalMedian`] …), [`AutoEts`], [`Theta`],
+//!   [`AutoArima`], [`Structural`], [`Mstl`] around any base, [`SeasonalSmoothing`], [`LagRegression`], [`Regression`] with
+//!   external regressors, [`Trigonometric`], [`Intermittent`], [`GlobalBoost`] over many series; [`Conformal`] and
+//!   [`Transformed`] wrap any of them.
+//! - [`Backtest`] judges a model by rolling origin; [`metrics`] has the measures; [`Hierarchy`] makes sums add up.
+//! - [`anomaly`] has detectors that judge value by value; [`demand`] leads from load to resources; [`stream`] has windows,
+//!   sketches and event time; [`features`] describes series by numbers, also in rolling and event-time [`window`]s; [`drift`]
+//!   detects changes of distribution.
+//! - [`Series`], [`resample`], [`counter_rate`], [`fill_gaps`], [`repair_outliers`], [`find_seasons`], [`change_points`]
+//!   prepare data.
+//!
+//! Values beyond ±1e100 are refused with a typed error, so that squares stay finite.
 //!
 //! # Example
 //! ```
@@ -39,6 +46,7 @@ pub mod anomaly;
 mod arima;
 mod auto;
 mod backtest;
+mod boost;
 #[cfg(feature = "calendar")]
 mod calendar;
 mod capacity;
@@ -80,6 +88,7 @@ pub mod window;
 pub use arima::{Arima, ArimaOrder, AutoArima, FittedArima};
 pub use auto::{Auto, FittedAuto};
 pub use backtest::{Backtest, BacktestError, BacktestReport, Fold};
+pub use boost::{FittedGlobalBoost, GlobalBoost};
 #[cfg(feature = "calendar")]
 pub use calendar::{CalendarColumns, CalendarError};
 pub use capacity::{Capacity, FittedCapacity};

@@ -37,6 +37,32 @@ pub trait Fitted {
     /// Predicts `horizon` steps with one central interval per level (each strictly between 0 and 1).
     fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError>;
 
+    /// Predicts quantiles (each strictly between 0 and 1): one vector per quantile, in the order asked. 0.5 is the point
+    /// forecast.
+    ///
+    /// # Example
+    /// ```
+    /// use ecosystem_forecast::{Fitted, Forecaster, Mean};
+    /// let fitted = Mean.fit(&[1.0, 2.0, 3.0, 4.0, 5.0])?;
+    /// let quantiles = fitted.predict_quantiles(1, &[0.1, 0.5, 0.9])?;
+    /// assert!(quantiles[0][0] < 3.0 && quantiles[1][0] == 3.0 && quantiles[2][0] > 3.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn predict_quantiles(&self, horizon: usize, quantiles: &[f64]) -> Result<Vec<Vec<f64>>, PredictError> {
+        crate::forecast::check_request(horizon, quantiles)?;
+        let central = |q: f64| (2.0 * q - 1.0).abs();
+        let levels: Vec<f64> = quantiles.iter().map(|&q| central(q)).filter(|l| *l > 1e-12).collect();
+        let forecast = self.predict(horizon, &levels)?;
+        let mut bands = forecast.intervals.into_iter();
+        let mut side = |q: f64| {
+            if central(q) <= 1e-12 {
+                return forecast.point.clone();
+            }
+            bands.next().map_or_else(Vec::new, |band| if q > 0.5 { band.upper } else { band.lower })
+        };
+        Ok(quantiles.iter().map(|&q| side(q)).collect())
+    }
+
     /// Takes the next observation; NaN means it is missing. Parameters stay, states move.
     fn update(&mut self, value: f64) -> Result<(), UpdateError>;
 

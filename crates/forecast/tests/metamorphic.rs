@@ -202,3 +202,19 @@ proptest! {
         }
     }
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_stored_model_continues_with_the_same_bits() {
+    let values = load(300, 4);
+    let mut fitted = Auto::new(&[12]).with_horizon(12).fit(&values).unwrap();
+    let text = serde_json::to_string(&fitted).unwrap();
+    let mut restored: ecosystem_forecast::FittedAuto = serde_json::from_str(&text).unwrap();
+    assert_eq!(fitted, restored);
+    for t in 300..330 {
+        let value = load(t + 1, 4)[t];
+        fitted.update(value).unwrap();
+        restored.update(value).unwrap();
+    }
+    assert_eq!(fitted.predict(12, &[0.9]).unwrap(), restored.predict(12, &[0.9]).unwrap());
+}
