@@ -6,9 +6,12 @@ use crate::ecosystem::Ecosystem;
 use crate::id::{ComponentId, HostId, RackId, RegionId, ReplicaId, ZoneId};
 use crate::infra::Infrastructure;
 use crate::placement::Placement;
+use crate::units::{MicroMoney, Micros};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+
+mod catalogue;
 
 /// A way to divide hosts into groups that fail, or are near, together.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -159,20 +162,123 @@ pub enum RuleKind {
         /// How many.
         max: u32,
     },
+    /// At most so many of the members' replicas in each domain.
+    AtMost {
+        /// Whose replicas.
+        members: Vec<ComponentId>,
+        /// In each of what.
+        domain: Domain,
+        /// How many.
+        max: u32,
+    },
+    /// All replicas of the members within one of these sets of hosts, whichever. The sets must not overlap.
+    Among {
+        /// Whose replicas.
+        members: Vec<ComponentId>,
+        /// The sets.
+        parts: Vec<HostSet>,
+    },
+    /// These replicas stay where they are (root).
+    Stay {
+        /// Replicas and their hosts.
+        replicas: Vec<(ReplicaId, HostId)>,
+    },
+    /// No domain holds replicas of two of the groups. A component belongs to one group only.
+    Split {
+        /// The groups.
+        groups: Vec<Vec<ComponentId>>,
+        /// No shared what.
+        domain: Domain,
+    },
+    /// Each group within one of these sets of hosts, no two groups in the same. The sets must not overlap.
+    SplitAmong {
+        /// The groups.
+        groups: Vec<Vec<ComponentId>>,
+        /// The sets.
+        parts: Vec<HostSet>,
+    },
+    /// The members' replicas on these hosts ask for at most so much in sum (quota of a tenant, running capacity).
+    Quota {
+        /// Whose replicas.
+        members: Vec<ComponentId>,
+        /// On which hosts.
+        hosts: HostSet,
+        /// Name of a dimension of resources, or `replicas` for their number.
+        resource: Arc<str>,
+        /// How much.
+        max: u64,
+    },
+    /// Replicas on these hosts take at most so many licences.
+    Licence {
+        /// Name of the licence, as in [`Component::licences`](crate::Component::licences).
+        name: Arc<str>,
+        /// On which hosts.
+        hosts: HostSet,
+        /// How many.
+        max: u32,
+    },
+    /// Each replica of a member in a domain with at least one replica of `needs`.
+    Neighbour {
+        /// Who needs.
+        members: Vec<ComponentId>,
+        /// Who is needed.
+        needs: Vec<ComponentId>,
+        /// In the same of what.
+        domain: Domain,
+    },
+    /// One-way latency between every replica of one component and every replica of the other.
+    Latency {
+        /// One end.
+        from: ComponentId,
+        /// The other end.
+        to: ComponentId,
+        /// At most so long.
+        budget: Micros,
+    },
+    /// The longest one-way latency along a chain of calls, each step at its worst pair of replicas.
+    PathLatency {
+        /// The chain.
+        path: Vec<ComponentId>,
+        /// At most so long in sum.
+        budget: Micros,
+    },
+    /// Hosts in use cost at most so much per hour.
+    MaxPrice {
+        /// How much.
+        max: MicroMoney,
+    },
+    /// In each domain as much stays free as its largest hosts offer, so that so many of them may fail (N + 1).
+    Reserve {
+        /// In each of what.
+        domain: Domain,
+        /// How many hosts may fail.
+        hosts: u32,
+    },
 }
 
 impl RuleKind {
     /// All components the rule names.
     pub fn components(&self) -> impl Iterator<Item = &ComponentId> {
-        match self {
+        let listed: Vec<&ComponentId> = match self {
             Self::Together { members, .. }
             | Self::Apart { members, .. }
             | Self::Spread { members, .. }
             | Self::Fence { members, .. }
             | Self::Ban { members, .. }
-            | Self::Lonely { members } => members.iter(),
-            Self::MaxOnline { .. } => [].iter(),
-        }
+            | Self::Lonely { members }
+            | Self::AtMost { members, .. }
+            | Self::Among { members, .. }
+            | Self::Quota { members, .. }
+            | Self::PathLatency { path: members, .. } => members.iter().collect(),
+            Self::Stay { replicas } => replicas.iter().map(|(replica, _)| replica.component()).collect(),
+            Self::Split { groups, .. } | Self::SplitAmong { groups, .. } => groups.iter().flatten().collect(),
+            Self::Neighbour { members, needs, .. } => members.iter().chain(needs).collect(),
+            Self::Latency { from, to, .. } => vec![from, to],
+            Self::MaxOnline { .. } | Self::Licence { .. } | Self::MaxPrice { .. } | Self::Reserve { .. } => {
+                Vec::new()
+            }
+        };
+        listed.into_iter()
     }
 }
 
@@ -235,6 +341,9 @@ pub struct Violation {
     pub rule: Arc<str>,
     /// The replicas involved.
     pub replicas: Vec<ReplicaId>,
+    /// How far from holding; a soft rule costs its penalty times this. See [`Rule::degree`].
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub amount: u64,
     /// What is wrong, as a sentence.
     pub message: String,
 }
@@ -279,15 +388,17 @@ impl Rule {
                 if by_group.len() <= 1 {
                     return Vec::new();
                 }
+                let amount = by_group.len() - 1;
                 let replicas = by_group.into_values().flatten().collect();
-                vec![self.violation(replicas, format!("replicas are in more than one {domain}"))]
+                vec![self.violation(replicas, amount, format!("replicas are in more than one {domain}"))]
             }
             RuleKind::Apart { members, domain } => group(&located(members), domain, infrastructure)
                 .into_values()
                 .filter(|replicas| replicas.len() > 1)
                 .map(|replicas| {
                     let message = format!("{} replicas share one {domain}", replicas.len());
-                    self.violation(replicas, message)
+                    let amount = replicas.len() - 1;
+                    self.violation(replicas, amount, message)
                 })
                 .collect(),
             RuleKind::Spread { members, domain, min_domains, max_skew } => {
@@ -317,14 +428,25 @@ impl Rule {
                 if used.len() <= *max as usize {
                     return Vec::new();
                 }
-                vec![
-                    self.violation(
-                        Vec::new(),
-                        format!("{} hosts are in use, at most {max} may be", used.len()),
-                    ),
-                ]
+                vec![self.violation(
+                    Vec::new(),
+                    used.len() - *max as usize,
+                    format!("{} hosts are in use, at most {max} may be", used.len()),
+                )]
             }
+            _ => self.check_catalogue(ecosystem, infrastructure, placement),
         }
+    }
+
+    /// How far the rule is from holding: the sum of the amounts of its violations. Counts are in replicas, domains or
+    /// hosts; sums above a limit are in begun percents of the limit, at most 1,000,000.
+    pub fn degree(
+        &self,
+        ecosystem: &Ecosystem,
+        infrastructure: &Infrastructure,
+        placement: &Placement,
+    ) -> u64 {
+        self.check(ecosystem, infrastructure, placement).iter().map(|v| v.amount).sum()
     }
 
     fn check_spread(
@@ -340,7 +462,7 @@ impl Rule {
         let mut found = Vec::new();
         if by_group.len() < wanted {
             let message = format!("replicas are in {} {domain}s, expected at least {wanted}", by_group.len());
-            found.push(self.violation(replicas(), message));
+            found.push(self.violation(replicas(), wanted - by_group.len(), message));
         }
         if let Some(max_skew) = max_skew {
             let (_, domains) = domain.groups(infrastructure);
@@ -354,7 +476,7 @@ impl Rule {
                 let message = format!(
                     "fullest {domain} has {fullest} replicas, emptiest {emptiest}, expected a difference of at most {max_skew}"
                 );
-                found.push(self.violation(replicas(), message));
+                found.push(self.violation(replicas(), fullest - emptiest - max_skew as usize, message));
             }
         }
         found
@@ -376,6 +498,7 @@ impl Rule {
             .map(|(replica, _)| {
                 self.violation(
                     vec![replica.clone()],
+                    1,
                     format!("{replica} shares a host that must be theirs alone"),
                 )
             })
@@ -391,11 +514,11 @@ impl Rule {
     ) -> Violation {
         let host = &infrastructure.hosts()[host].id;
         let message = format!("{replica} is on {host}, which {what} hosts");
-        self.violation(vec![replica], message)
+        self.violation(vec![replica], 1, message)
     }
 
-    fn violation(&self, replicas: Vec<ReplicaId>, message: String) -> Violation {
-        Violation { rule: Arc::clone(&self.name), replicas, message }
+    fn violation(&self, replicas: Vec<ReplicaId>, amount: usize, message: String) -> Violation {
+        Violation { rule: Arc::clone(&self.name), replicas, amount: amount as u64, message }
     }
 }
 
@@ -431,6 +554,7 @@ impl fmt::Display for Rule {
             RuleKind::Ban { members, .. } => write!(f, "{} never on denied hosts", list(members)),
             RuleKind::Lonely { members } => write!(f, "{} alone on their hosts", list(members)),
             RuleKind::MaxOnline { max, .. } => write!(f, "at most {max} hosts in use"),
+            other => catalogue::describe(other, f),
         }
     }
 }

@@ -311,7 +311,11 @@ impl DenseBuilder {
                         in_range("rule", "item", item, self.items.len())?;
                     }
                 }
-                DenseRule::MaxOpenCost { .. } | DenseRule::MaxMoves { .. } => {}
+                DenseRule::MaxHostSum { amounts, .. } => {
+                    same_length("amounts of hosts", 0, amounts.len(), self.hosts.len())?;
+                    not_negative("amount of host", 0, amounts.iter())?;
+                }
+                DenseRule::MaxMoves { .. } => {}
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! An independent judge: rules by their plain [`Rule::check`](ecosystem_core::Rule::check), capacities by sums over
 //! names. Shares no code with the search.
 
+use crate::evaluate::CostTerms;
 use crate::problem::{Names, Problem};
 use ecosystem_core::{HostState, Placement, Resources, Violation, Weight};
 use std::collections::BTreeMap;
@@ -63,6 +64,35 @@ pub fn check_assignment(problem: &Problem, assignment: &[u32]) -> Result<i64, Ch
         }
     }
     if messages.is_empty() { Ok(evaluation.terms.total()) } else { Err(CheckError { messages }) }
+}
+
+/// Cost of any complete placement by term, whether it keeps the rules or not; `None` if a replica is missing or on an
+/// unknown host.
+///
+/// # Example
+/// ```
+/// use ecosystem_placement::{DenseBuilder, DenseHost, DenseItem, cost_of_assignment};
+///
+/// let mut raw = DenseBuilder::default();
+/// for open_cost in [7, 2] {
+///     raw.host(DenseHost { open_cost, ..DenseHost::default() });
+/// }
+/// raw.item(DenseItem::default());
+/// let problem = raw.build()?;
+/// assert_eq!(cost_of_assignment(&problem, &[0]).map(|cost| cost.price), Some(7));
+/// assert_eq!(cost_of_assignment(&problem, &[2]), None);
+/// # Ok::<(), ecosystem_placement::ProblemError>(())
+/// ```
+pub fn cost_of_assignment(problem: &Problem, assignment: &[u32]) -> Option<CostTerms> {
+    let p = &problem.dense;
+    let complete = assignment.len() == p.items && assignment.iter().all(|&host| (host as usize) < p.hosts);
+    complete.then(|| crate::evaluate::evaluate(p, assignment).terms)
+}
+
+/// Like [`cost_of_assignment`] for placements by name.
+pub fn cost_of(problem: &Problem, placement: &Placement) -> Option<CostTerms> {
+    let assignment: Vec<u32> = problem.assignment_of(placement).into_iter().collect::<Option<_>>()?;
+    cost_of_assignment(problem, &assignment)
 }
 
 fn missing(names: &Names, placement: &Placement, messages: &mut Vec<String>) {

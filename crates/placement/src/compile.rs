@@ -119,7 +119,7 @@ pub(crate) struct Tables {
     pub(crate) quotas: Vec<HostLimit>,
     pub(crate) quotas_of: Lists<(u32, i64)>,
     pub(crate) near: Lists<NearPair>,
-    pub(crate) open_limits: Vec<(i64, Force)>,
+    pub(crate) open_limits: Vec<(Arc<[i64]>, i64, Force)>,
     pub(crate) move_limits: Vec<(i64, Force)>,
     pub(crate) customs: Vec<(Arc<dyn CustomRule>, Force)>,
     pub(crate) customs_of: Lists<u32>,
@@ -335,7 +335,9 @@ fn compile_rare(dense: &Dense, tables: &mut Tables) {
                     near.push((b, NearPair { other: a, max: *max, force }));
                 }
             }
-            DenseRule::MaxOpenCost { max } => tables.open_limits.push((*max, force)),
+            DenseRule::MaxHostSum { amounts, max } => {
+                tables.open_limits.push((Arc::clone(amounts), *max, force))
+            }
             DenseRule::MaxMoves { max } => tables.move_limits.push((i64::from(*max), force)),
             DenseRule::Custom(rule) => {
                 let ix = tables.customs.len() as u32;

@@ -192,7 +192,7 @@ fn bound_items(p: &Dense, rules: &[&Lowered], capacity_kept: &[bool]) -> Vec<boo
             // these look at every item, or at items by number
             DenseRule::Lonely { .. }
             | DenseRule::MaxOnline { .. }
-            | DenseRule::MaxOpenCost { .. }
+            | DenseRule::MaxHostSum { .. }
             | DenseRule::MaxMoves { .. }
             | DenseRule::Custom(_) => return vec![true; p.items],
         };

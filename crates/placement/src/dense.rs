@@ -168,8 +168,11 @@ pub enum DenseRule {
         /// Largest distance.
         max: i64,
     },
-    /// The open costs of the hosts in use add up to at most `max`; degree: begun percents of `max` above.
-    MaxOpenCost {
+    /// The amounts of the hosts in use (prices, for example) add up to at most `max`; degree: begun percents of `max`
+    /// above.
+    MaxHostSum {
+        /// One amount for each host.
+        amounts: Arc<[i64]>,
         /// Largest sum.
         max: i64,
     },

@@ -212,9 +212,9 @@ fn degree_by_hosts(p: &Dense, rule: &DenseRule, x: &[u32]) -> i64 {
             };
             pairs.iter().filter(|(a, b)| a != b).filter(far).count() as i64
         }
-        DenseRule::MaxOpenCost { max } => {
+        DenseRule::MaxHostSum { amounts, max } => {
             let used: BTreeSet<u32> = x.iter().copied().filter(|&h| h != NONE).collect();
-            percent_over(used.iter().map(|&h| p.open_cost[h as usize]).sum(), *max)
+            percent_over(used.iter().map(|&h| amounts[h as usize]).sum(), *max)
         }
         DenseRule::MaxMoves { max } => {
             let moved = (0..p.items).filter(|&i| x[i] != NONE && p.home[i] != NONE && x[i] != p.home[i]);

@@ -116,7 +116,10 @@ fn random_rule(
             DenseRule::Quota { amounts, hosts: flags, max: items as i64 }
         }
         10 => DenseRule::Near { pairs: vec![(0, items as u32 - 1), (1, 2)], max: 4 },
-        11 => DenseRule::MaxOpenCost { max: 20 * hosts as i64 },
+        11 => {
+            let amounts = (0..hosts).map(|_| rng.below(40) as i64).collect();
+            DenseRule::MaxHostSum { amounts, max: 12 * hosts as i64 }
+        }
         12 => DenseRule::MaxMoves { max: items as u32 / 2 },
         13 => DenseRule::Custom(Arc::new(SameParity)),
         _ => {

@@ -41,7 +41,7 @@ mod solution;
 mod state;
 
 pub use builder::DenseBuilder;
-pub use check::{CheckError, check, check_assignment, soft_violations};
+pub use check::{CheckError, check, check_assignment, cost_of, cost_of_assignment, soft_violations};
 pub use conflict::Conflict;
 pub use custom::{CustomRule, View};
 pub use dense::{Balance, DenseHost, DenseItem, DenseRule, Dimension, Distances, GroupIx, PartitionIx};

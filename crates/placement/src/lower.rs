@@ -24,6 +24,8 @@ struct Lowering<'a> {
     items_of: Vec<(u32, u32)>,
     partitions: BTreeMap<Domain, PartitionIx>,
     groups: BTreeMap<Vec<u32>, GroupIx>,
+    own_partitions: BTreeMap<Vec<u32>, PartitionIx>,
+    latency: Distances,
 }
 
 pub(crate) fn lower(
@@ -41,6 +43,8 @@ pub(crate) fn lower(
         items_of: Vec::new(),
         partitions: BTreeMap::new(),
         groups: BTreeMap::new(),
+        own_partitions: BTreeMap::new(),
+        latency: Distances::default(),
     };
     for host in input.infrastructure.hosts() {
         lowering.host(host, &names)?;
@@ -194,7 +198,8 @@ impl Lowering<'_> {
         let same = i64::try_from(infrastructure.latency_defaults().same_host.get()).unwrap_or(i64::MAX);
         let points = points as u32;
         self.raw.distances(Distances { point: point.clone(), table: near, points, same_host: 0 });
-        self.raw.latencies(Distances { point, table: latency, points, same_host: same });
+        self.latency = Distances { point, table: latency, points, same_host: same };
+        self.raw.latencies(self.latency.clone());
         Ok(())
     }
 
@@ -312,13 +317,11 @@ impl Lowering<'_> {
     }
 
     fn rule(&mut self, rule: &Rule) -> Result<(), ProblemError> {
-        for (lowered, factor) in rules::lower_rule(self, rule)? {
+        for lowered in rules::lower_rule(self, rule)? {
             let weight = match rule.weight {
                 Weight::Hard => Weight::Hard,
                 // penalties are in micro-units of money
-                Weight::Soft(penalty) => {
-                    Weight::Soft(penalty.saturating_mul(COST_PER_MICRO as u64).saturating_mul(factor))
-                }
+                Weight::Soft(penalty) => Weight::Soft(penalty.saturating_mul(COST_PER_MICRO as u64)),
             };
             self.raw.rule(Arc::clone(&rule.name), weight, lowered);
         }
@@ -362,6 +365,33 @@ impl Lowering<'_> {
         let partition = self.raw.partition(of);
         self.partitions.insert(domain.clone(), partition);
         partition
+    }
+
+    fn part_of(&mut self, of: &[u32]) -> PartitionIx {
+        if let Some(&known) = self.own_partitions.get(of) {
+            return known;
+        }
+        let partition = self.raw.partition(of.to_vec());
+        self.own_partitions.insert(of.to_vec(), partition);
+        partition
+    }
+
+    /// An amount for each replica of some components.
+    fn amounts_of(
+        &self,
+        rule: &Rule,
+        members: &[ComponentId],
+        amount: impl Fn(&Component, &ProblemBuilder<'_>) -> u64,
+    ) -> Result<Vec<(u32, i64)>, ProblemError> {
+        let mut amounts = Vec::new();
+        for id in members {
+            let items = self.items(rule, std::slice::from_ref(id))?;
+            let each = self.input.ecosystem.component(id).map_or(0, |c| amount(c, self.input));
+            let each =
+                i64::try_from(each).map_err(|_| ProblemError::Overflow { what: "amounts of a quota" })?;
+            amounts.extend(items.into_iter().map(|item| (item, each)));
+        }
+        Ok(amounts)
     }
 
     fn flags(&self, set: &HostSet) -> Arc<[bool]> {

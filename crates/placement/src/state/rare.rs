@@ -12,7 +12,7 @@ pub(crate) struct Rare {
     lonely: Vec<u32>,
     online: Vec<i64>,
     quota: Vec<i64>,
-    open_cost: i64,
+    open: Vec<i64>,
     moved: i64,
     custom: Vec<i64>,
 }
@@ -37,7 +37,7 @@ impl Rare {
             lonely: vec![0; p.tables.lonely.len() * p.hosts],
             online: vec![0; p.tables.online.len()],
             quota: vec![0; p.tables.quotas.len()],
-            open_cost: 0,
+            open: vec![0; p.tables.open_limits.len()],
             moved: 0,
             custom,
         };
@@ -85,11 +85,9 @@ impl Rare {
             };
             add(near.force, far(to) - far(from));
         }
-        if !p.tables.open_limits.is_empty() {
-            let change = open_change(p, (closes, from), (opens, to));
-            for &(max, force) in &p.tables.open_limits {
-                add(force, percent_over(self.open_cost + change, max) - percent_over(self.open_cost, max));
-            }
+        for (sum, (amounts, max, force)) in self.open.iter().zip(&p.tables.open_limits) {
+            let change = open_change(amounts, (closes, from), (opens, to));
+            add(*force, percent_over(sum + change, *max) - percent_over(*sum, *max));
         }
         if !p.tables.move_limits.is_empty() {
             let change = i64::from(state.is_away(item, to)) - i64::from(state.is_away(item, from));
@@ -144,7 +142,9 @@ impl Rare {
             let inside = |host: u32| host != NONE && hosts[host as usize];
             self.quota[rule as usize] += amount * (i64::from(inside(to)) - i64::from(inside(from)));
         }
-        self.open_cost += open_change(p, (closes, from), (opens, to));
+        for (sum, (amounts, ..)) in self.open.iter_mut().zip(&p.tables.open_limits) {
+            *sum += open_change(amounts, (closes, from), (opens, to));
+        }
         self.moved += i64::from(state.is_away(item, to)) - i64::from(state.is_away(item, from));
         for &rule in p.tables.customs_of.row(item) {
             let view = View::with_change(&state.host_of, item, to);
@@ -161,9 +161,9 @@ fn openings(state: &State<'_>, from: u32, to: u32) -> (bool, bool) {
     )
 }
 
-fn open_change(p: &Dense, (closes, from): (bool, u32), (opens, to): (bool, u32)) -> i64 {
-    let opened = if opens { p.open_cost[to as usize] } else { 0 };
-    opened - if closes { p.open_cost[from as usize] } else { 0 }
+fn open_change(amounts: &[i64], (closes, from): (bool, u32), (opens, to): (bool, u32)) -> i64 {
+    let opened = if opens { amounts[to as usize] } else { 0 };
+    opened - if closes { amounts[from as usize] } else { 0 }
 }
 
 /// Degrees of custom rules are clamped, so that sums cannot overflow.
