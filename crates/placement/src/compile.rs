@@ -336,7 +336,7 @@ fn compile_rare(dense: &Dense, tables: &mut Tables) {
                 }
             }
             DenseRule::MaxHostSum { amounts, max } => {
-                tables.open_limits.push((Arc::clone(amounts), *max, force))
+                tables.open_limits.push((Arc::clone(amounts), *max, force));
             }
             DenseRule::MaxMoves { max } => tables.move_limits.push((i64::from(*max), force)),
             DenseRule::Custom(rule) => {

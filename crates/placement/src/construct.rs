@@ -24,11 +24,26 @@ pub(crate) fn complete(state: &mut State<'_>, rng: &mut Pcg) -> u64 {
     work
 }
 
-/// Everything at home, the rest by [`complete`].
-pub(crate) fn initial<'p>(p: &'p crate::dense::Dense, rng: &mut Pcg) -> State<'p> {
+/// Everything at home, the rest by [`complete`]; every second worker takes the rest as it comes instead.
+pub(crate) fn initial<'p>(p: &'p crate::dense::Dense, rng: &mut Pcg, number: u64) -> State<'p> {
     let mut state = State::of(p, &p.home);
-    complete(&mut state, rng);
+    if number % 2 == 1 {
+        in_order(&mut state, rng);
+    } else {
+        complete(&mut state, rng);
+    }
     state
+}
+
+/// Places every unplaced item in the order of the index, each where it adds least: one by one, without a look ahead.
+pub(crate) fn in_order(state: &mut State<'_>, rng: &mut Pcg) -> u64 {
+    let mut work = 0;
+    for item in 0..state.p.items as u32 {
+        if state.host_of[item as usize] == NONE {
+            work += insert_best(state, item, rng);
+        }
+    }
+    work
 }
 
 /// Puts an unplaced item on its best host; returns the number of hosts looked at.

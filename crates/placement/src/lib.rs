@@ -31,6 +31,7 @@ mod explain;
 #[cfg(test)]
 mod fixture;
 mod lower;
+mod online;
 mod par;
 mod problem;
 mod proximity;
@@ -48,8 +49,9 @@ pub use dense::{Balance, DenseHost, DenseItem, DenseRule, Dimension, Distances, 
 pub use error::ProblemError;
 pub use evaluate::CostTerms;
 pub use explain::{Alternative, ReplicaExplanation, explain};
+pub use online::{Fleet, Policy};
 pub use problem::{Problem, ProblemBuilder};
 pub use proximity::{Closeness, ProximityMatrix, ProximitySettings, closeness};
-pub use search::{Search, solve};
+pub use search::{Search, solve, solve_one_by_one};
 pub use settings::{COST_PER_MICRO, Settings, Weights};
 pub use solution::{Solution, Status};

@@ -169,6 +169,17 @@ pub fn solve(problem: &Problem, settings: &Settings) -> Solution {
     search.into_solution()
 }
 
+/// Places one item after the other, each where it adds least, and never looks back: what a scheduler of single machines
+/// does. The yardstick for [`solve`], which places the stack as a whole.
+pub fn solve_one_by_one(problem: &Problem, settings: &Settings) -> Solution {
+    let p = &problem.dense;
+    // the second worker's random numbers, so that its start is this placement
+    let mut rng = crate::rng::Pcg::new(settings.seed, 1);
+    let mut state = crate::state::State::of(p, &p.home);
+    let work = crate::construct::in_order(&mut state, &mut rng);
+    finish(problem, settings, Some(state.host_of), lower_bound(p), work)
+}
+
 /// True if a short search from scratch finds an assignment that keeps all hard rules.
 pub(crate) fn quick_feasible(p: &Dense, seed: u64, work: u64) -> bool {
     let mut worker = Worker::new(p, seed, 0);

@@ -184,7 +184,7 @@ fn reserve(
     let all: Vec<ComponentId> = lowering.input.ecosystem.components().map(|c| c.id.clone()).collect();
     let mut names: Vec<String> = ["cpu", "memory", "disk", "network"].map(str::to_owned).into();
     for component in lowering.input.ecosystem.components() {
-        names.extend(lowering.input.request_of(component).extended.keys().map(|k| k.to_string()));
+        names.extend(lowering.input.request_of(component).extended.keys().map(ToString::to_string));
     }
     names.sort();
     names.dedup();

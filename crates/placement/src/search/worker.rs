@@ -47,7 +47,7 @@ pub(super) struct Worker<'p> {
 impl<'p> Worker<'p> {
     pub(super) fn new(p: &'p Dense, seed: u64, number: u64) -> Self {
         let mut rng = Pcg::new(seed, number);
-        let state = construct::initial(p, &mut rng);
+        let state = construct::initial(p, &mut rng, number);
         let mut worker = Self {
             best: state.host_of.clone(),
             best_value: state.value,

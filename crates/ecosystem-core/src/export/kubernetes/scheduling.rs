@@ -16,7 +16,7 @@ pub(super) fn can_express(rule: &Rule) -> bool {
         RuleKind::Fence { allowed, .. } => !terms(allowed, "In").is_empty(),
         RuleKind::Ban { denied, .. } => !terms(denied, "NotIn").is_empty(),
         RuleKind::Lonely { .. } => true,
-        RuleKind::MaxOnline { .. } => false,
+        _ => false,
     }
 }
 
@@ -77,7 +77,7 @@ impl Plan {
                     self.push_pods("podAntiAffinity", &others, "kubernetes.io/hostname", hard);
                 }
             }
-            RuleKind::MaxOnline { .. } => {}
+            _ => {}
         }
     }
 
