@@ -1,5 +1,6 @@
 //! What the evaluation programs share: arguments, files (plain or .gz), a search that goes by the clock.
 #![allow(dead_code, reason = "each program uses a part")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of moves from seconds")]
 
 use std::io::{Read, Write};
 use std::time::Instant;
