@@ -35,6 +35,8 @@ mod engine;
 mod error;
 mod event;
 mod journal;
+#[cfg(test)]
+mod model;
 pub mod plan;
 mod settings;
 #[cfg(feature = "sim")]

@@ -293,3 +293,38 @@ fn an_engine_that_crashes_in_the_middle_of_a_recovery_goes_on_where_it_was() {
     assert_settled(&drill);
     assert!(drill.crashes() >= 3);
 }
+
+#[test]
+fn noisy_load_around_a_threshold_does_not_make_a_component_flap() {
+    let mut drill = drill();
+    // Uniform noise around the target, well beyond the tolerance on both sides, for a day.
+    let mut seed = 9_u64;
+    let values = (0..5_760)
+        .map(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            1_500.0 + f64::from(u32::try_from(seed >> 33).unwrap() % 700)
+        })
+        .collect();
+    let start = ecosystem_core::Timestamp::from_unix_ms(0);
+    let load = Load::Series { start, step: secs(15), values };
+    drill.load_at(secs(1), cid("web"), load);
+    drill.run_for(secs(86_400));
+    assert_settled(&drill);
+    let changes = count(&drill, "scale-out") + count(&drill, "scale-in");
+    // 5,760 measurements, of which a third are beyond the band: never more than one change per hour.
+    assert!(changes <= 24, "{changes} changes\n{}", story(&drill));
+}
+
+#[test]
+fn with_the_phi_detector_silence_is_noticed_sooner() {
+    let mut settings = Settings::default();
+    settings.detection.suspect_after = secs(60);
+    settings.detection.detector = ecosystem_reconfig::Detector::Phi { interval_ms: 5_000 };
+    let mut drill =
+        Drill::new(settings, &shop(), &infrastructure(6), &spread(), SimSettings::default()).unwrap();
+    drill.fault_at(secs(600), Fault::HostCrash(hid("h1")));
+    drill.run_for(secs(900));
+    assert_settled(&drill);
+    let suspect = first(&drill, "host-suspect");
+    assert!((600_000..=620_000).contains(&suspect), "{suspect}");
+}

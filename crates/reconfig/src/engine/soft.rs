@@ -58,6 +58,11 @@ impl Timers {
         self.by_time.first().map(|&(at, _)| at)
     }
 
+    #[cfg(test)]
+    pub(crate) fn relative(&self, now: Timestamp) -> Vec<(Timer, Duration)> {
+        self.at.iter().map(|(timer, at)| (*timer, at.saturating_since(now))).collect()
+    }
+
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
         let &(at, timer) = self.by_time.first()?;
         if at > now {

@@ -133,6 +133,9 @@ pub struct PlanSettings {
     pub pivots: bool,
     /// Whether items may be suspended to storage and resumed where no detour is possible. No: it costs downtime.
     pub suspend: bool,
+    /// Schedules that are tried, each with the order of steps shaken a little more; the shortest is taken. 24. The
+    /// first that is within 2 % of the lower bound ends the search.
+    pub attempts: u32,
 }
 
 impl Default for PlanSettings {
@@ -145,6 +148,7 @@ impl Default for PlanSettings {
             shutdown_ms: 10_000,
             pivots: true,
             suspend: false,
+            attempts: 24,
         }
     }
 }

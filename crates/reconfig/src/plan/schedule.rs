@@ -103,7 +103,34 @@ impl Plan {
 /// ```
 pub fn plan(problem: &PlanProblem, settings: &PlanSettings) -> Result<Plan, PlanError> {
     problem.validate()?;
-    let mut scheduler = Scheduler::new(problem, settings);
+    let mut best: Option<Plan> = None;
+    let mut refused = None;
+    for attempt in 0..settings.attempts.max(1) {
+        match attempt_plan(problem, settings, attempt) {
+            Ok(found) => {
+                let close = found.makespan_ms.saturating_mul(100) <= found.lower_bound_ms.saturating_mul(102);
+                if best.as_ref().is_none_or(|known| found.makespan_ms < known.makespan_ms) {
+                    best = Some(found);
+                }
+                if close {
+                    break;
+                }
+            }
+            Err(error) => {
+                // A circle without a way out, or a missed deadline: another order may still do, the first error is told.
+                refused.get_or_insert(error);
+            }
+        }
+    }
+    match (best, refused) {
+        (Some(found), _) => Ok(found),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(Plan::default()),
+    }
+}
+
+fn attempt_plan(problem: &PlanProblem, settings: &PlanSettings, attempt: u32) -> Result<Plan, PlanError> {
+    let mut scheduler = Scheduler::new(problem, settings, attempt);
     let lower_bound_ms = scheduler.lower_bound();
     scheduler.run()?;
     let mut plan = Plan {
@@ -221,7 +248,7 @@ struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    fn new(problem: &'a PlanProblem, settings: &'a PlanSettings) -> Self {
+    fn new(problem: &'a PlanProblem, settings: &'a PlanSettings, attempt: u32) -> Self {
         let (hosts, items) = (problem.hosts.len(), problem.items.len());
         let mut free: Vec<Vec<u64>> = problem.hosts.iter().map(|host| host.capacity.clone()).collect();
         for item in &problem.items {
@@ -272,7 +299,7 @@ impl<'a> Scheduler<'a> {
                 this.rules_of[member].push(position);
             }
         }
-        this.rank_items();
+        this.rank_items(attempt);
         this
     }
 
@@ -311,7 +338,7 @@ impl<'a> Scheduler<'a> {
 
     /// Rank: urgency, then the work that hangs on an item: its own time, the rest of its busiest link direction, and
     /// the longest step that waits for its room.
-    fn rank_items(&mut self) {
+    fn rank_items(&mut self, attempt: u32) {
         let hosts = self.problem.hosts.len();
         let (mut out, mut into) = (vec![0_u64; hosts], vec![0_u64; hosts]);
         let times: Vec<u64> = (0..self.problem.items.len()).map(|i| self.time_of(i)).collect();
@@ -364,7 +391,8 @@ impl<'a> Scheduler<'a> {
         for (i, work) in tail.into_iter().enumerate() {
             let priority = self.problem.items[i].priority.min(1 << 30);
             let urgency = deadlines.get(&i).copied().unwrap_or(priority);
-            self.rank[i] = (u32::MAX - urgency, u64::MAX - work);
+            let shaken = work / 100 * (100 + shake(attempt, i) % (1 + 3 * u64::from(attempt)));
+            self.rank[i] = (u32::MAX - urgency, u64::MAX - shaken.max(u64::from(attempt == 0) * work));
             if self.progress[i] == Progress::Waiting {
                 self.enqueue(i);
             }
@@ -817,6 +845,14 @@ impl<'a> Scheduler<'a> {
         }
         path.into_iter().map(|i| self.problem.items[i].name.clone()).collect()
     }
+}
+
+/// A fixed number for an attempt and an item (`SplitMix64`).
+fn shake(attempt: u32, item: usize) -> u64 {
+    let mut z = (u64::from(attempt) << 32 | item as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }
 
 fn fits(free: &[u64], demand: &[u64]) -> bool {

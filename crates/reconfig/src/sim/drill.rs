@@ -11,8 +11,8 @@ use crate::error::EngineError;
 use crate::event::Event;
 use crate::settings::Settings;
 use ecosystem_core::{
-    ActionKind, ActionOutcome, ActionRequest, ComponentId, Ecosystem, Epoch, HostId, Hypervisor, HypervisorEvent,
-    Infrastructure, Placement, SubmitError, Timestamp,
+    ActionKind, ActionOutcome, ActionRequest, ComponentId, Ecosystem, Epoch, HostId, Hypervisor,
+    HypervisorEvent, Infrastructure, Placement, SubmitError, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -468,7 +468,8 @@ impl Drill {
     fn answer(&mut self, answer: Answer) {
         match answer {
             Answer::Placement(ask) => {
-                let (assignments, unplaceable) = place_preferring(&ask, &self.ecosystem, &self.infrastructure, &self.preferences);
+                let (assignments, unplaceable) =
+                    place_preferring(&ask, &self.ecosystem, &self.infrastructure, &self.preferences);
                 self.tell(Event::Placement { id: ask.id, assignments, unplaceable });
             }
             Answer::Approval(id, granted) => {

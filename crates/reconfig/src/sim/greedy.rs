@@ -60,7 +60,8 @@ pub(super) fn place_preferring(
             let same = placement.of_component(component).filter(|(_, on)| **on == host.id).count();
             let free = (room.cpu.get().saturating_sub(after.cpu.get())).min(u64::MAX - 1);
             let priority = liked.and_then(|hosts| hosts.get(&host.id)).map_or(0, |&p| p.saturating_add(1));
-            let broken = violations(&soft_rules_of(ecosystem, component), ecosystem, infrastructure, &candidate);
+            let broken =
+                violations(&soft_rules_of(ecosystem, component), ecosystem, infrastructure, &candidate);
             let key = (u32::MAX - priority, broken, same, u64::MAX - free, ix);
             if best.is_none_or(|found| key < found) {
                 best = Some(key);
