@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use vm_ecosystem::model::{
-    Bytes, Component, ComponentId, Domain, Ecosystem, Host, HostId, HostSet, Infrastructure, Kind, Millicores,
-    Placement, Rack, Region, ReplicaId, Resources, Rule, RuleKind, Zone,
+    Bytes, Component, ComponentId, Domain, Ecosystem, Host, HostId, HostSet, Infrastructure, Kind,
+    Millicores, Placement, Rack, Region, ReplicaId, Resources, Rule, RuleKind, Zone,
 };
 use vm_ecosystem::reconfig::sim::{Drill, Fault, Input, SimSettings, TimelineKind};
 use vm_ecosystem::reconfig::{DeathEvidence, Event, Order, RestartPolicy, Scope, Settings};
@@ -74,7 +74,8 @@ struct Story {
 
 fn infrastructure(file: &Value) -> Result<Infrastructure, String> {
     let mut builder = Infrastructure::builder().region(Region::new(id("region")?));
-    let zones: BTreeSet<&str> = list(file, "hosts").iter().map(|h| h["zone"].as_str().unwrap_or("zone")).collect();
+    let zones: BTreeSet<&str> =
+        list(file, "hosts").iter().map(|h| h["zone"].as_str().unwrap_or("zone")).collect();
     for zone in zones {
         builder = builder.zone(Zone::new(id(zone)?, id("region")?)).rack(Rack::new(id(zone)?, id(zone)?));
     }
@@ -108,7 +109,9 @@ fn story(file: &Value) -> Result<Story, String> {
             placement.set(ReplicaId::new(name.clone(), 0), id(host)?);
         }
         let count = |key: &str| number(service, key, 1).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-        settings.restart_of.insert(name.clone(), RestartPolicy::new(count("max_restart")?, count("max_relocate")?));
+        settings
+            .restart_of
+            .insert(name.clone(), RestartPolicy::new(count("max_restart")?, count("max_relocate")?));
         let mut group = BTreeMap::new();
         for member in list(service, "group") {
             let priority = u32::try_from(number(member, "priority", 0)?).unwrap_or(u32::MAX);
@@ -174,13 +177,18 @@ impl Story {
         let (kind, target) = (text(event, "kind")?, text(event, "target")?);
         let host = || -> Result<HostId, String> {
             let host: HostId = id(target)?;
-            if self.hosts.contains(&host) { Ok(host) } else { Err(format!("event names unknown host `{target}`")) }
+            if self.hosts.contains(&host) {
+                Ok(host)
+            } else {
+                Err(format!("event names unknown host `{target}`"))
+            }
         };
         match kind {
             "power_off" | "network_off" => {
                 let host = host()?;
                 self.down.insert(host.clone());
-                let fault = if kind == "power_off" { Fault::HostCrash(host) } else { Fault::HostPartition(host) };
+                let fault =
+                    if kind == "power_off" { Fault::HostCrash(host) } else { Fault::HostPartition(host) };
                 self.give(0, Input::Fault(fault));
             }
             "power_on" | "network_on" => {
@@ -249,13 +257,15 @@ impl Story {
         for service in self.services.clone() {
             let Some((replica, on, true)) = self.place(&service) else { continue };
             let up = |host: &HostId| {
-                let known = self.drill.engine().is_some_and(|e| e.hosts().any(|h| h.host == *host && !h.closed));
+                let known =
+                    self.drill.engine().is_some_and(|e| e.hosts().any(|h| h.host == *host && !h.closed));
                 known && !self.down.contains(host)
             };
             let group = &self.groups[&service];
             let rank = |host: &HostId| group.get(host).map_or(0, |p| p + 1);
             let best = group.keys().filter(|host| up(host)).max_by_key(|host| rank(host)).cloned();
-            let origin = self.origins.get(&service).filter(|host| up(host) && rank(host) >= rank(&on)).cloned();
+            let origin =
+                self.origins.get(&service).filter(|host| up(host) && rank(host) >= rank(&on)).cloned();
             let goal = best.filter(|host| rank(host) > rank(&on)).or(origin);
             if goal.as_ref().is_some_and(|goal| *goal != on) {
                 if let Some(goal) = goal {
@@ -292,7 +302,10 @@ fn play(file: &Value) -> Result<Value, String> {
 fn report(file: &Value, story: &Story) -> Value {
     let host_in = |text: &str| {
         let words = text.split(|c: char| c.is_whitespace() || ",;()".contains(c)).rev();
-        words.into_iter().find(|word| story.hosts.iter().any(|host| host.as_str() == *word)).map(str::to_owned)
+        words
+            .into_iter()
+            .find(|word| story.hosts.iter().any(|host| host.as_str() == *word))
+            .map(str::to_owned)
     };
     let (mut timeline, mut fencing) = (Vec::new(), Vec::new());
     for entry in story.drill.timeline() {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use std::io::Read as _;
 use std::process::ExitCode;
 use vm_ecosystem::reconfig::plan::{
-    PlanError, PlanHost, PlanItem, PlanProblem, PlanRule, PlanSettings, Spot, StepKind, check_plan, gantt_svg,
-    plan,
+    PlanError, PlanHost, PlanItem, PlanProblem, PlanRule, PlanSettings, Spot, StepKind, check_plan,
+    gantt_svg, plan,
 };
 
 fn main() -> ExitCode {
@@ -36,7 +36,10 @@ fn solve(problem: &PlanProblem, svg: Option<String>) -> ExitCode {
     let found = match plan(problem, &settings) {
         Ok(found) => found,
         Err(PlanError::Blocked { cycle }) => {
-            println!("no order exists: these wait for each other and there is no pivot: {}", cycle.join(" -> "));
+            println!(
+                "no order exists: these wait for each other and there is no pivot: {}",
+                cycle.join(" -> ")
+            );
             println!("{}", json!({"steps": 0, "cycle": cycle, "violations": []}));
             return ExitCode::from(1);
         }
@@ -54,7 +57,11 @@ fn solve(problem: &PlanProblem, svg: Option<String>) -> ExitCode {
             StepKind::ShutdownHost(h) => format!("switch {} off", host(h)),
         };
         let name = problem.items.get(step.item).map_or("", |item| item.name.as_str());
-        println!("{:>10.3} s {:>10.3} s  {name} {what}", step.start_ms as f64 / 1e3, step.end_ms as f64 / 1e3);
+        println!(
+            "{:>10.3} s {:>10.3} s  {name} {what}",
+            step.start_ms as f64 / 1e3,
+            step.end_ms as f64 / 1e3
+        );
     }
     println!("critical path: {} steps", found.critical_path.len());
     let violations = check_plan(problem, &settings, &found);
@@ -82,13 +89,18 @@ fn read_all(paths: &[&String; 3]) -> Result<PlanProblem, String> {
         instance[key].as_array().ok_or_else(|| format!("{}: `{key}` is missing, expected a list", paths[0]))
     };
     let number = |value: &Value, key: &str, place: &str| {
-        value[key].as_u64().ok_or_else(|| format!("{}: {place}.{key} is {}, expected a whole number", paths[0], value[key]))
+        value[key]
+            .as_u64()
+            .ok_or_else(|| format!("{}: {place}.{key} is {}, expected a whole number", paths[0], value[key]))
     };
     let mut problem = PlanProblem::new();
     for (h, host) in list("hosts")?.iter().enumerate() {
         let place = format!("hosts[{h}]");
-        let capacity =
-            vec![number(host, "cpu", &place)?, number(host, "mem", &place)?, host["net"].as_u64().unwrap_or(0)];
+        let capacity = vec![
+            number(host, "cpu", &place)?,
+            number(host, "mem", &place)?,
+            host["net"].as_u64().unwrap_or(0),
+        ];
         let mbit = host["link_mbit_s"].as_u64().or_else(|| host["net"].as_u64()).unwrap_or(1_000);
         problem.hosts.push(PlanHost::new(format!("h{h}"), capacity, mbit.max(1) * 125_000));
     }
@@ -97,9 +109,13 @@ fn read_all(paths: &[&String; 3]) -> Result<PlanProblem, String> {
         let mem = number(component, "mem", &place)?;
         let demand = vec![number(component, "cpu", &place)?, mem, component["net"].as_u64().unwrap_or(0)];
         let at = |spots: &[Option<u64>], file: &String| match spots.get(c) {
-            Some(Some(h)) => usize::try_from(*h).map(Spot::On).map_err(|_| format!("{file}: assignment[{c}] is {h}")),
+            Some(Some(h)) => {
+                usize::try_from(*h).map(Spot::On).map_err(|_| format!("{file}: assignment[{c}] is {h}"))
+            }
             Some(None) => Ok(Spot::Nowhere),
-            None => Err(format!("{file}: assignment has {} entries, expected one per component", spots.len())),
+            None => {
+                Err(format!("{file}: assignment has {} entries, expected one per component", spots.len()))
+            }
         };
         let memory = component["mem_mib"].as_u64().unwrap_or(mem).saturating_mul(1 << 20);
         let mut item =
@@ -110,10 +126,16 @@ fn read_all(paths: &[&String; 3]) -> Result<PlanProblem, String> {
     // Components that must be on different hosts stay so during the plan, where both ends have them so.
     let group: Vec<u32> = (0..).take(problem.hosts.len()).collect();
     for members in instance["anti_affinity"].as_array().into_iter().flatten() {
-        let members: Vec<usize> =
-            members.as_array().into_iter().flatten().filter_map(Value::as_u64).filter_map(|m| usize::try_from(m).ok()).collect();
+        let members: Vec<usize> = members
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_u64)
+            .filter_map(|m| usize::try_from(m).ok())
+            .collect();
         let distinct = |spots: &[Option<u64>]| {
-            let mut hosts: Vec<u64> = members.iter().filter_map(|&m| spots.get(m).copied().flatten()).collect();
+            let mut hosts: Vec<u64> =
+                members.iter().filter_map(|&m| spots.get(m).copied().flatten()).collect();
             let count = hosts.len();
             hosts.sort_unstable();
             hosts.dedup();
@@ -128,14 +150,16 @@ fn read_all(paths: &[&String; 3]) -> Result<PlanProblem, String> {
 
 fn assignment(value: &Value, path: &str) -> Result<Vec<Option<u64>>, String> {
     let list = value["assignment"].as_array().or_else(|| value["initial"].as_array());
-    let list = list.ok_or_else(|| format!("{path}: `assignment` is missing, expected a list of host numbers"))?;
+    let list =
+        list.ok_or_else(|| format!("{path}: `assignment` is missing, expected a list of host numbers"))?;
     list.iter()
         .enumerate()
         .map(|(c, host)| match host {
             Value::Null => Ok(None),
-            other => other.as_u64().map(Some).ok_or_else(|| {
-                format!("{path}: assignment[{c}] is {other}, expected a host number or null")
-            }),
+            other => other
+                .as_u64()
+                .map(Some)
+                .ok_or_else(|| format!("{path}: assignment[{c}] is {other}, expected a host number or null")),
         })
         .collect()
 }

@@ -16,6 +16,7 @@
 pub mod bridge;
 #[cfg(all(feature = "reconfig", feature = "audit"))]
 pub mod driver;
+pub mod prelude;
 
 pub use ecosystem_core as model;
 

@@ -71,8 +71,7 @@ fn show_cost(input: &Input, solution: &Solution) {
 fn explain(why: &ReplicaExplanation, input: &Input) {
     let currency = input.infrastructure.currency();
     let money = |units: i64| units as f64 / (COST_PER_MICRO as f64 * 1e6);
-    let partners: Vec<&str> =
-        why.partners.iter().take(2).map(|(partner, _)| partner.as_str()).collect();
+    let partners: Vec<&str> = why.partners.iter().take(2).map(|(partner, _)| partner.as_str()).collect();
     println!("\n  why is {} on {}?", why.replica, why.host);
     if !partners.is_empty() {
         println!(
