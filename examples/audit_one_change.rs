@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let report = verify::verify(&stored);
     println!(
         "after changing one byte: {:?} in entry {:?}",
-        report.kind().map(|k| k.as_str()),
+        report.kind().map(verify::Kind::as_str),
         report.first_bad()
     );
     assert_eq!(report.first_bad(), Some(1));

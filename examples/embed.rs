@@ -23,7 +23,7 @@ impl Hypervisor for Lab {
         println!("  lab: {}", request.kind);
         match &request.kind {
             ActionKind::Start { replica, host, .. } => {
-                drop(self.running.insert(replica.clone(), host.clone()))
+                drop(self.running.insert(replica.clone(), host.clone()));
             }
             ActionKind::Stop { replica, .. } => drop(self.running.remove(replica)),
             ActionKind::Fence { host } => self.running.retain(|_, on| on != host),
@@ -78,7 +78,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let fleet = manifest::parse_infrastructure(&[Source::new("fleet.yaml", fleet)], &options)?.infrastructure;
 
     let clock = |second: u64| Timestamp::from_unix_ms(second * 1_000);
-    let engine = Engine::new(Default::default(), &shop, &fleet, &Placement::new(), Epoch(1), clock(0))?;
+    let engine =
+        Engine::new(EngineSettings::default(), &shop, &fleet, &Placement::new(), Epoch(1), clock(0))?;
     let search = placement::Settings::default();
     let planner = |ask: &PlacementAsk| Some(bridge::answer(ask, &shop, &fleet, &search));
     let mut driver = Driver::new(engine, Lab::default(), MemoryJournal::new(), Log::new(), planner);

@@ -37,7 +37,7 @@ fn arguments(list: Vec<String>) -> Result<Arguments, Box<dyn Error>> {
         match argument.as_str() {
             "--set" => set = list.next().ok_or("--set needs a name")?,
             "--repeat" => {
-                repeat = list.next().and_then(|n| n.parse().ok()).ok_or("--repeat needs a number")?
+                repeat = list.next().and_then(|n| n.parse().ok()).ok_or("--repeat needs a number")?;
             }
             option if option.starts_with("--") => return Err(format!("unknown option `{option}`").into()),
             _ => paths.push(argument),
@@ -65,7 +65,9 @@ fn feature_set(name: &str) -> Result<FeatureSet, Box<dyn Error>> {
     })
 }
 
-fn read(path: &str) -> Result<Vec<(String, Vec<f64>)>, Box<dyn Error>> {
+type Named = Vec<(String, Vec<f64>)>;
+
+fn read(path: &str) -> Result<Named, Box<dyn Error>> {
     let mut bytes = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut plain = Vec::new();

@@ -88,7 +88,7 @@ fn parse_options() -> Result<Options, String> {
     };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
-        let mut value = || args.next().ok_or(format!("{arg} needs a value; {USAGE}"));
+        let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value; {USAGE}"));
         match arg.as_str() {
             "--dataset" => o.dataset = Some(value()?),
             "--meta" => o.meta = Some(value()?.into()),
@@ -119,7 +119,10 @@ fn parse_options() -> Result<Options, String> {
 }
 
 fn positive(text: &str, name: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&n| n > 0).ok_or(format!("{name} {text}: expected a whole number above 0"))
+    text.parse()
+        .ok()
+        .filter(|&n| n > 0)
+        .ok_or_else(|| format!("{name} {text}: expected a whole number above 0"))
 }
 
 fn run() -> Result<String, String> {
@@ -185,18 +188,20 @@ fn read_protocol(file: &Path, options: &Options) -> Result<Protocol, String> {
     let stem = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let name =
         options.dataset.clone().unwrap_or_else(|| stem.split('.').next().unwrap_or_default().to_owned());
-    let entry = json.get(&name).ok_or(format!(
-        "data set `{name}` is not in {}: expected one of {}",
-        meta.display(),
-        json.as_object().map_or(String::new(), |o| o.keys().cloned().collect::<Vec<_>>().join(", "))
-    ))?;
+    let entry = json.get(&name).ok_or_else(|| {
+        format!(
+            "data set `{name}` is not in {}: expected one of {}",
+            meta.display(),
+            json.as_object().map_or(String::new(), |o| o.keys().cloned().collect::<Vec<_>>().join(", "))
+        )
+    })?;
     let number = |key: &str| {
         entry.get(key).and_then(serde_json::Value::as_u64).map(|v| usize::try_from(v).unwrap_or(0))
     };
     let need = |key: &str| {
         number(key)
             .filter(|&v| v > 0)
-            .ok_or(format!("{}: `{name}.{key}` is missing or not above 0", meta.display()))
+            .ok_or_else(|| format!("{}: `{name}.{key}` is missing or not above 0", meta.display()))
     };
     let step = need("step_s")?;
     let factor = number("aggregate_to_s").map_or(1, |to| (to / step).max(1));
@@ -241,11 +246,11 @@ fn read_tasks(file: &Path, p: &Protocol, every: usize) -> Result<Vec<Task>, Stri
             .enumerate()
             .map(|(i, f)| match f.trim() {
                 "" => Ok(f64::NAN),
-                text => text.parse::<f64>().ok().filter(|v| v.is_finite()).ok_or(format!(
-                    "{}: field {}: `{text}` is not a number",
-                    place(),
-                    i + 3
-                )),
+                text => text
+                    .parse::<f64>()
+                    .ok()
+                    .filter(|v| v.is_finite())
+                    .ok_or_else(|| format!("{}: field {}: `{text}` is not a number", place(), i + 3)),
             })
             .collect::<Result<Vec<f64>, String>>()?;
         let how = if p.sum { fc::Aggregate::Sum } else { fc::Aggregate::Mean };
@@ -308,6 +313,7 @@ fn add_tasks(
 fn judge_all(tasks: &[Task], p: &Protocol, options: &Options) -> Vec<(Judged, Forecast)> {
     let chunk = tasks.len().div_ceil(options.threads);
     std::thread::scope(|scope| {
+        #[expect(clippy::needless_collect, reason = "a lazy iterator would start one thread at a time")]
         let workers: Vec<_> = tasks
             .chunks(chunk)
             .map(|part| scope.spawn(move || part.iter().map(|t| judge(t, p, options)).collect::<Vec<_>>()))
@@ -370,18 +376,14 @@ fn automatic_with_capacity(train: &[f64], p: &Protocol, horizon: usize, rate: f6
     })
 }
 
+fn go<F: Forecaster>(model: &F, train: &[f64], horizon: usize, levels: &[f64]) -> Result<Forecast, String> {
+    let fitted = model.fit(train).map_err(|e| e.to_string())?;
+    fitted.predict(horizon, levels).map_err(|e| e.to_string())
+}
+
 fn predict(model: &str, train: &[f64], p: &Protocol, horizon: usize, levels: &[f64]) -> Forecast {
     let first = p.seasons.first().copied().unwrap_or(1);
     let last = p.seasons.iter().copied().rfind(|&m| m <= train.len()).unwrap_or(1);
-    fn go<F: Forecaster>(
-        model: &F,
-        train: &[f64],
-        horizon: usize,
-        levels: &[f64],
-    ) -> Result<Forecast, String> {
-        let fitted = model.fit(train).map_err(|e| e.to_string())?;
-        fitted.predict(horizon, levels).map_err(|e| e.to_string())
-    }
     let result = match model {
         "naive" => go(&fc::Naive, train, horizon, levels),
         "snaive" => go(&fc::SeasonalNaive::new(first.min(train.len())), train, horizon, levels),
@@ -398,7 +400,7 @@ fn predict(model: &str, train: &[f64], p: &Protocol, horizon: usize, levels: &[f
     result.or_else(|_| go(&fc::Naive, train, horizon, levels)).unwrap_or_else(|_| {
         let flat = vec![0.0; horizon];
         let bands = levels.iter().map(|&l| fc::Interval::new(l, flat.clone(), flat.clone())).collect();
-        Forecast::from_point(flat.clone()).with_intervals(bands)
+        Forecast::from_point(flat).with_intervals(bands)
     })
 }
 

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     assert!(ours.mase < naive.mase);
 
-    let mut broken = load.clone();
+    let mut broken = load;
     broken[490] = 300.0;
     let scores = SeasonalResidual::new(&[24, 168], 6.0)?.score(&broken);
     let found: Vec<usize> = (0..broken.len()).filter(|&i| scores[i].is_anomaly()).collect();

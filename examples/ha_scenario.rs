@@ -203,6 +203,10 @@ impl Story {
             }
             "maintenance_on" => {
                 let host = host()?;
+                #[expect(
+                    clippy::needless_collect,
+                    reason = "the services are read while the origins are written"
+                )]
                 let here: Vec<ComponentId> = self
                     .services
                     .iter()

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use vm_ecosystem::model::analysis::{EdgeSelection, cycles, single_points_of_failure, start_order};
+use vm_ecosystem::model::analysis::{
+    EdgeSelection, SinglePointSettings, cycles, single_points_of_failure, start_order,
+};
 use vm_ecosystem::model::export::{
     compose, cyclonedx, cypher, dot, graphml, helm, json, jsonld, kubernetes, mermaid, svg, terraform,
 };
@@ -38,7 +40,7 @@ struct Options {
 
 fn main() -> ExitCode {
     let result = options(std::env::args().skip(1))
-        .and_then(|options| options.map_or(Ok(HELP.to_owned()), |o| run(&o)));
+        .and_then(|options| options.map_or_else(|| Ok(HELP.to_owned()), |o| run(&o)));
     match result {
         Ok(text) => {
             // A closed pipe (`| head`) is no error of ours.
@@ -174,7 +176,7 @@ fn structure(map: &Ecosystem, text: &mut String) {
     let order = start_order(map);
     let _ = writeln!(text, "\nstart order");
     for (number, level) in order.levels.iter().enumerate() {
-        let names: Vec<&str> = level.iter().map(|id| id.as_str()).collect();
+        let names: Vec<&str> = level.iter().map(vm_ecosystem::prelude::ComponentId::as_str).collect();
         let _ = writeln!(text, "{:>3}  {}", number + 1, names.join(" "));
     }
     let circles = cycles(map, EdgeSelection::ALL);
@@ -182,7 +184,7 @@ fn structure(map: &Ecosystem, text: &mut String) {
     for circle in circles.iter().take(10) {
         let _ = writeln!(text, "  {circle}");
     }
-    let weak = single_points_of_failure(map, &Default::default());
+    let weak = single_points_of_failure(map, &SinglePointSettings::default());
     let _ = writeln!(text, "\nsingle points of failure: {}", weak.components.len());
     for point in weak.components.iter().take(20) {
         let _ = writeln!(text, "  {}", point.component);

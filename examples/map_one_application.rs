@@ -25,7 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Wrong input is refused with its place, what was expected, and a remedy.
     let wrong = MANIFEST.replace("[db,", "[bd,");
-    let error = manifest::parse(&[Source::new("blog.yaml", &wrong)], &ParseOptions::default()).unwrap_err();
+    let refused = manifest::parse(&[Source::new("blog.yaml", &wrong)], &ParseOptions::default());
+    let error = refused.err().ok_or("a wrong name is refused")?;
     println!("\n{error}");
     assert!(error.to_string().starts_with("blog.yaml:6:"));
     Ok(())

@@ -65,7 +65,9 @@ fn solve(problem: &PlanProblem, svg: Option<String>) -> ExitCode {
     }
     println!("critical path: {} steps", found.critical_path.len());
     let violations = check_plan(problem, &settings, &found);
-    violations.iter().for_each(|violation| println!("violation: {violation}"));
+    for violation in &violations {
+        println!("violation: {violation}");
+    }
     if let Some(file) = svg
         && let Err(error) = std::fs::write(&file, gantt_svg(problem, &found))
     {

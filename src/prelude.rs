@@ -18,4 +18,4 @@ pub use crate::model::manifest::{self, ParseOptions, Source};
 #[cfg(feature = "placement")]
 pub use crate::placement::{self, Problem, Solution, Status, solve};
 #[cfg(feature = "reconfig")]
-pub use crate::reconfig::{ApprovalAsk, Engine, Event, Note, PlacementAsk};
+pub use crate::reconfig::{ApprovalAsk, Engine, Event, Note, PlacementAsk, Settings as EngineSettings};

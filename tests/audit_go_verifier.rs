@@ -23,7 +23,8 @@ fn json_of(folder: &Path, words: &[&str]) -> Json {
 fn verdicts(program: &Path, requests: &[Json]) -> Vec<bool> {
     let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
-    let text: String = requests.iter().map(|request| format!("{request}\n")).collect();
+    let lines: Vec<String> = requests.iter().map(ToString::to_string).collect();
+    let text = lines.join("\n") + "\n";
     let writer = std::thread::spawn(move || input.write_all(text.as_bytes()).unwrap());
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
@@ -53,7 +54,11 @@ fn damaged(request: &Json) -> Vec<Json> {
             Json::Number(number) if key == "index" => change(json!(number.as_u64().unwrap() + 1)),
             Json::Array(items) => {
                 change(json!([&items[..], &items[..]].concat()));
-                change(json!(items.get(1..).unwrap_or(&[json!(flip(&"B".repeat(43), 0) + "=")])));
+                change(json!(
+                    items
+                        .get(1..)
+                        .map_or_else(|| vec![json!(flip(&"B".repeat(43), 0) + "=")], <[Json]>::to_vec)
+                ));
                 for i in 0..items.len() {
                     let mut other = items.clone();
                     other[i] = json!(flip(items[i].as_str().unwrap(), 11));

@@ -115,7 +115,8 @@ fn planner(shop: Ecosystem, fleet: Infrastructure) -> impl FnMut(&PlacementAsk) 
 fn nothing_is_done_before_the_journal_is_durable_and_nothing_is_lost_afterwards() {
     let (shop, fleet) = (shop(), fleet());
     let sim = Simulator::new(&shop, &fleet, &Placement::new(), SimSettings::default());
-    let engine = Engine::new(Default::default(), &shop, &fleet, &Placement::new(), Epoch(1), at(0)).unwrap();
+    let engine =
+        Engine::new(EngineSettings::default(), &shop, &fleet, &Placement::new(), Epoch(1), at(0)).unwrap();
     let disk = Shared::default();
     let mut driver = Driver::new(engine, sim, disk.clone(), Log::new(), planner(shop.clone(), fleet.clone()));
 
@@ -141,7 +142,8 @@ fn nothing_is_done_before_the_journal_is_durable_and_nothing_is_lost_afterwards(
 
     // What is on the disk is what happened: an engine that is replayed from it knows the same.
     let frames = disk.0.borrow().records.clone();
-    let replayed = Engine::replay(Default::default(), &shop, &fleet, &frames, Epoch(2), at(40)).unwrap();
+    let replayed =
+        Engine::replay(EngineSettings::default(), &shop, &fleet, &frames, Epoch(2), at(40)).unwrap();
     assert!(replayed.same_hard_state_but_epoch(driver.engine()));
 }
 
@@ -159,7 +161,8 @@ fn an_audit_log_that_fails_stops_orders_until_it_works_again() {
     }
     let (shop, fleet) = (shop(), fleet());
     let sim = Simulator::new(&shop, &fleet, &Placement::new(), SimSettings::default());
-    let engine = Engine::new(Default::default(), &shop, &fleet, &Placement::new(), Epoch(1), at(0)).unwrap();
+    let engine =
+        Engine::new(EngineSettings::default(), &shop, &fleet, &Placement::new(), Epoch(1), at(0)).unwrap();
     let full = std::rc::Rc::new(std::cell::Cell::new(true));
     let sink = Full { log: Log::new(), full: full.clone() };
     let mut driver = Driver::new(engine, sim, MemoryJournal::new(), sink, planner(shop, fleet));
@@ -178,7 +181,8 @@ fn an_audit_log_that_fails_stops_orders_until_it_works_again() {
 fn metrics_that_cannot_be_read_are_reported_and_the_loop_goes_on() {
     let (shop, fleet) = (shop(), fleet());
     let sim = Simulator::new(&shop, &fleet, &Placement::new(), SimSettings::default());
-    let engine = Engine::new(Default::default(), &shop, &fleet, &Placement::new(), Epoch(1), at(0)).unwrap();
+    let engine =
+        Engine::new(EngineSettings::default(), &shop, &fleet, &Placement::new(), Epoch(1), at(0)).unwrap();
     let mut driver = Driver::new(engine, sim, MemoryJournal::new(), Log::new(), planner(shop.clone(), fleet));
     let mut troubles = Vec::new();
     for second in 0..40 {

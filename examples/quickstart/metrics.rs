@@ -51,7 +51,8 @@ impl MetricsSource for Recorded {
 
     fn range(&mut self, queries: &[RangeQuery]) -> Result<Vec<Result<Series, QueryError>>, Infallible> {
         let first = |at: Timestamp| {
-            at.as_unix_ms().saturating_sub(self.start.as_unix_ms()).div_ceil(STEP_MS) as usize
+            let steps = at.as_unix_ms().saturating_sub(self.start.as_unix_ms()).div_ceil(STEP_MS);
+            usize::try_from(steps).unwrap_or(usize::MAX)
         };
         Ok(queries
             .iter()

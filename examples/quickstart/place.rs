@@ -43,7 +43,7 @@ fn show_hosts(input: &Input, sized: &Ecosystem, solution: &Solution) {
             host.id.to_string(),
             percent(used.cpu.get(), room.cpu.get()),
             percent(used.memory.get(), room.memory.get()),
-            here.iter().map(|r| r.to_string()).collect::<Vec<_>>().join(" "),
+            here.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         ]);
     }
     rows.sort();

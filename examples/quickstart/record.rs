@@ -27,7 +27,7 @@ pub(crate) fn show(operation: &Operation) -> Result<(), String> {
 }
 
 fn reason(entry: &vm_ecosystem::audit::Entry) -> String {
-    entry.reason().and_then(|value| value.as_text()).map(ToString::to_string).unwrap_or_default()
+    entry.reason().and_then(|value| value.as_text()).map(str::to_owned).unwrap_or_default()
 }
 
 /// Changes one byte in the middle of a copy.

@@ -52,9 +52,10 @@ pub(crate) fn show(input: &Input) -> MapFacts {
         blast.to_string().lines().skip(1).for_each(|line| println!("    {}", line.trim()));
     }
     println!("\n  single points of failure:");
-    match facts.weak.components.is_empty() {
-        true => println!("    none"),
-        false => facts.weak.to_string().lines().for_each(|line| println!("    {}", line.trim())),
+    if facts.weak.components.is_empty() {
+        println!("    none");
+    } else {
+        facts.weak.to_string().lines().for_each(|line| println!("    {}", line.trim()));
     }
     facts
 }

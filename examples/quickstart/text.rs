@@ -1,5 +1,7 @@
 //! Tables and headings for a terminal.
 
+use std::fmt::Write as _;
+
 /// Columns as wide as their widest cell; columns whose name starts with `>` are aligned to the right.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
     let wide = |column: usize| {
@@ -12,7 +14,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
         for ((cell, width), name) in cells.zip(&widths).zip(head) {
             let pad = " ".repeat(width.saturating_sub(cell.chars().count()));
             let (before, after) = if name.starts_with('>') { (&*pad, "") } else { ("", &*pad) };
-            text.push_str(&format!("{before}{cell}{after}  "));
+            let _ = write!(text, "{before}{cell}{after}  ");
         }
         println!("{}", text.trim_end());
     };

@@ -25,7 +25,7 @@ pub fn answer(
     infrastructure: &Infrastructure,
     settings: &Settings,
 ) -> Event {
-    let mut settings = settings.clone();
+    let mut settings = *settings;
     settings.explain_max = 0; // nobody reads it here
     let rules = bearable_rules(ecosystem, infrastructure, &ask.occupied);
     let mut question = Question { ask, ecosystem, infrastructure, rules, taken: ask.occupied.clone() };
