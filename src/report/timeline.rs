@@ -133,10 +133,12 @@ fn draw(svg: &mut String, span: &Span, x: Scale, start: u64, top: f64) {
         escape(&span.label)
     );
     if !span.caption.is_empty() {
+        // At the right edge the caption stands before the bar.
+        let fits = from + wide + caption_width(span) <= WIDTH;
+        let (at, anchor) = if fits { (from + wide + 3.0, "start") } else { (from - 3.0, "end") };
         let _ = write!(
             svg,
-            "<text class=\"caption\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            from + wide + 3.0,
+            "<text class=\"caption\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
             top + BAR - 1.0,
             escape(&span.caption)
         );

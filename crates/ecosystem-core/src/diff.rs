@@ -474,14 +474,17 @@ impl EcosystemDiff {
 
     fn apply_rules(&self, base: &Ecosystem) -> Result<Vec<Rule>, ApplyError> {
         let what = |rule: &Rule| format!("rule `{}`", rule.name);
-        let mut parts: Vec<Option<Rule>> = base.rules().iter().cloned().map(Some).collect();
+        let rules = base.rules();
+        let mut parts: Vec<Option<Rule>> = rules.iter().cloned().map(Some).collect();
+        let mut found = vec![false; rules.len()];
         let replaced = self.rules_changed.iter().map(|change| (&change.before, Some(&change.after)));
-        // from the last: of several equal rules it is the later ones that a difference removes
-        for (before, after) in self.rules_removed.iter().map(|r| (r, None)).chain(replaced) {
-            let position = parts
-                .iter()
-                .rposition(|part| part.as_ref() == Some(before))
+        // Looked for in the base, never among what was replaced already; from the last, because of several equal
+        // rules it is the later ones that a difference removes.
+        for (before, after) in self.rules_removed.iter().map(|r| (r, None)).chain(replaced.rev()) {
+            let position = (0..rules.len())
+                .rfind(|&ix| !found[ix] && rules[ix] == *before)
                 .ok_or_else(|| stale(what(before), "missing"))?;
+            found[position] = true;
             parts[position] = after.cloned();
         }
         let mut parts: Vec<Rule> = parts.into_iter().flatten().collect();

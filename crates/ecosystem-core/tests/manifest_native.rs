@@ -34,7 +34,7 @@ fn the_shipped_shop_is_read_without_findings() {
         .unwrap();
     assert_eq!((edge.latency_budget, edge.bytes_per_s), (Some(Micros(600)), 6_000_000));
     assert!(shop.dependencies().filter(|d| d.kind == DependencyKind::Call).all(|d| d.bytes_per_s > 0));
-    assert_eq!(shop.rules()[7].weight, Weight::Soft(3));
+    assert_eq!(shop.rules()[7].weight, Weight::Soft(20_000));
 }
 
 #[test]
