@@ -254,6 +254,7 @@ fn parse_signature(line: &str) -> Result<NoteSignature, NoteError> {
     }
 }
 
+#[cfg(feature = "ed25519")]
 /// A key as text, `name+id+base64(type ‖ key)`, taken apart and checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct KeyText {
@@ -291,6 +292,7 @@ pub enum KeyError {
     },
 }
 
+#[cfg(feature = "ed25519")]
 impl KeyText {
     pub(crate) fn parse(text: &str) -> Result<Self, KeyError> {
         let malformed = |reason| KeyError::Malformed { reason };
