@@ -168,7 +168,9 @@ if [ "$tier" != fast ]; then
   dependency_rules
   outside_crates
   package
-  benches
 fi
-[ "$tier" = slow ] && simulations
+if [ "$tier" = slow ]; then
+  benches
+  simulations
+fi
 [ -f "$scratch/tests.txt" ] && awk '/^test result:/ { p += $4; f += $6 } END { printf "\n%d passed, %d failed\n", p, f }' "$scratch/tests.txt"
