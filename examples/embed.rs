@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::time::Duration;
 use vm_ecosystem::prelude::*;
 
 /// Two machines that start and stop things at once and know when a plug is pulled.
@@ -56,13 +57,9 @@ impl MetricsSource for HalfBusy {
     type Error = Infallible;
 
     fn range(&mut self, queries: &[RangeQuery]) -> Result<Vec<Result<Series, QueryError>>, Infallible> {
-        let flat = |q: &RangeQuery| Series {
-            start: q.start,
-            step: q.step,
-            values: vec![0.5],
-            labels: BTreeMap::new(),
-        };
-        Ok(queries.iter().map(|q| Ok(flat(q))).collect())
+        let (values, labels) = (vec![0.5], BTreeMap::new());
+        let flat = Series { start: Timestamp::default(), step: Duration::from_secs(60), values, labels };
+        Ok(queries.iter().map(|q| Ok(Series { start: q.start, step: q.step, ..flat.clone() })).collect())
     }
 
     fn latest(&mut self, queries: &[MetricQuery]) -> Result<Vec<Result<Sample, QueryError>>, Infallible> {
@@ -95,9 +92,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("{second:3} s  {}", note.sentence);
         }
     }
-    let now = driver.hypervisor.running.values().next().cloned();
-    println!("web runs on {}; {} audit entries", now.as_ref().ok_or("web runs")?, driver.audit().size());
-    assert_ne!(first, now);
+    let now = driver.hypervisor.running.values().next().cloned().ok_or("web runs")?;
+    println!("web runs on {now}; {} audit entries", driver.audit().size());
+    assert_ne!(first, Some(now));
     assert!(driver.audit().verify().ok());
     Ok(())
 }
