@@ -124,6 +124,9 @@ pub enum ApprovalSubject {
     FenceStorm,
     /// Confirm that a host is dead that could not be fenced.
     ConfirmDead(HostId),
+    /// Start clean replicas of an isolated component on hosts where compromised ones ran, because no other host has
+    /// room.
+    ReuseHosts(ComponentId),
 }
 
 impl fmt::Display for ApprovalSubject {
@@ -132,6 +135,9 @@ impl fmt::Display for ApprovalSubject {
             Self::Reconnect(component) => write!(f, "reconnect {component}"),
             Self::FenceStorm => f.write_str("fence many hosts"),
             Self::ConfirmDead(host) => write!(f, "confirm death of {host}"),
+            Self::ReuseHosts(component) => {
+                write!(f, "start clean replicas of {component} where compromised ones ran")
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The engine: observations and answers in, records and actions out.
 
 mod component;
+#[cfg(test)]
+mod digest;
 mod guard;
 mod host;
 mod isolate;
@@ -277,6 +279,7 @@ impl Engine {
             self.soft.timers.set(Timer::Host(h), silence);
         }
         self.soft.dirty = (0..dense(self.hard.comps.len())).collect();
+        self.arm_inventory();
     }
 
     /// Names, sizes and wishes that the map has and the state does not.
@@ -341,6 +344,7 @@ impl Engine {
             Timer::Component(c) => self.touch(c),
             Timer::Rollout(c) => self.rollout_stalled(c),
             Timer::Replica(r) => self.touch(r.c),
+            Timer::Inventory => self.compare_with_ground(),
         }
     }
 

@@ -14,8 +14,8 @@ use ecosystem_core::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 
-/// Version of the frames this build writes and reads.
-pub const JOURNAL_VERSION: u8 = 1;
+/// Version of the frames this build writes; it reads all from 1 on.
+pub const JOURNAL_VERSION: u8 = 2;
 /// Largest payload of a frame: 256 MiB, the snapshot of a fleet of about two million replicas.
 pub const FRAME_BYTES_MAX: u32 = 256 << 20;
 const HEADER: usize = 5;
@@ -68,7 +68,7 @@ pub(crate) struct Decoded {
 pub(crate) fn decode_frame(bytes: &[u8], at: u64) -> Result<(Decoded, usize), JournalError> {
     let torn = |want: usize| JournalError::Torn { at, have: bytes.len() as u64, want: want as u64 };
     let header = bytes.get(..HEADER).ok_or_else(|| torn(HEADER))?;
-    if header[0] != JOURNAL_VERSION {
+    if !(1..=JOURNAL_VERSION).contains(&header[0]) {
         return Err(JournalError::Version { at, found: header[0], expected: JOURNAL_VERSION });
     }
     let length = u32::from_le_bytes([header[1], header[2], header[3], header[4]]);
@@ -82,7 +82,7 @@ pub(crate) fn decode_frame(bytes: &[u8], at: u64) -> Result<(Decoded, usize), Jo
     if found != expected {
         return Err(JournalError::Checksum { at, found, expected });
     }
-    let mut r = Reader::new(&frame[HEADER..end]);
+    let mut r = Reader::new(header[0], &frame[HEADER..end]);
     let number = r.uint("record number")?;
     let at = Timestamp::from_unix_ms(r.uint("time")?);
     let count = r.count("number of changes")?;

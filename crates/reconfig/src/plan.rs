@@ -20,10 +20,16 @@
 //! migration of virtual machines (NSDI 2005): pre-copy.
 
 mod check;
+mod circle;
 mod gantt;
 mod precopy;
 mod problem;
+mod rank;
+mod rules;
 mod schedule;
+mod scheduler;
+mod steps;
+mod times;
 
 pub use check::check_plan;
 pub use gantt::gantt_svg;
@@ -31,4 +37,5 @@ pub use precopy::{CopyMode, CopyModel, Estimate, btrplace_seconds, estimate};
 pub use problem::{
     Order as PlanOrder, PlanError, PlanHost, PlanItem, PlanProblem, PlanRule, PlanSettings, Spot,
 };
-pub use schedule::{Plan, Step, StepKind, plan};
+pub use schedule::plan;
+pub use steps::{Plan, Step, StepKind};

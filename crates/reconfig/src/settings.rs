@@ -90,6 +90,9 @@ pub struct Patience {
     pub unhealthy: Duration,
     /// How long a start waits for the components it must start after. 2 min.
     pub dependencies: Duration,
+    /// How often the ground is compared with what is believed: a host that lost power and was back before its
+    /// silence was noticed says nothing about what it lost. 5 min; zero = only after restarts and doubt.
+    pub inventory: Duration,
 }
 
 impl Default for Patience {
@@ -108,6 +111,7 @@ impl Default for Patience {
             unplaceable: Duration::from_secs(300),
             unhealthy: Duration::from_secs(60),
             dependencies: Duration::from_secs(120),
+            inventory: Duration::from_secs(300),
         }
     }
 }

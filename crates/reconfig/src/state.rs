@@ -176,6 +176,8 @@ pub(crate) struct Comp {
     pub(crate) queued: Option<Version>,
     /// Versions that failed or were reported broken.
     pub(crate) blocked: BTreeSet<Arc<str>>,
+    /// Hosts on which compromised replicas ran since the isolation began: clean ones do not start there.
+    pub(crate) shunned: BTreeSet<u32>,
 }
 
 /// What an action is for; the order is the order of importance, most important first.
@@ -342,9 +344,17 @@ pub enum End {
 /// What an approval is about.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Approving {
-    Reconnect { c: u32 },
+    Reconnect {
+        c: u32,
+    },
     Storm,
-    Death { host: u32 },
+    Death {
+        host: u32,
+    },
+    /// Clean replicas may start where compromised ones ran.
+    Reuse {
+        c: u32,
+    },
 }
 
 /// One step of the fold.
@@ -406,6 +416,9 @@ impl Hard {
                 self.next_approval = *next_approval;
             }
             Change::Comp(c, comp) => {
+                if let Some(h) = comp.shunned.iter().find(|&&h| h as usize >= self.hosts.len()) {
+                    return Err(dangling(number, "host", *h));
+                }
                 let slot =
                     self.comps.get_mut(*c as usize).ok_or_else(|| dangling(number, "component", *c))?;
                 slot.clone_from(comp);
@@ -429,7 +442,9 @@ impl Hard {
             }
             Change::Asked(id, about) => {
                 match about {
-                    Approving::Reconnect { c } if *c as usize >= self.comps.len() => {
+                    Approving::Reconnect { c } | Approving::Reuse { c }
+                        if *c as usize >= self.comps.len() =>
+                    {
                         return Err(dangling(number, "component", *c));
                     }
                     Approving::Death { host } if *host as usize >= self.hosts.len() => {
@@ -531,6 +546,7 @@ impl Comp {
             rollout: None,
             queued: None,
             blocked: BTreeSet::new(),
+            shunned: BTreeSet::new(),
         }
     }
 }

@@ -117,6 +117,18 @@ proptest! {
         drill.run_for(Duration::from_secs(SETTLED_AFTER_S));
         prop_assert!(drill.violations().is_empty(), "seed {seed}: {:#?}\n{}", drill.violations(), story(&drill));
         prop_assert!(drill.engine().is_some(), "the engine is back after the storm");
+        let starved = drill.starved();
+        prop_assert!(
+            starved.iter().all(|it| it.host.is_none()),
+            "seed {seed}: {}\n{}",
+            starved.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+            story(&drill)
+        );
+        prop_assert!(
+            !starved.is_empty() || drill.engine().is_some_and(ecosystem_reconfig::Engine::is_settled),
+            "seed {seed}: everything serves, but something is still under way\n{}",
+            story(&drill)
+        );
     }
 }
 

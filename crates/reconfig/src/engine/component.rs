@@ -57,17 +57,10 @@ impl Engine {
 
     fn create(&mut self, c: u32, count: u32, rolling: bool) {
         let comp = self.hard.comps[c as usize].clone();
-        let avoid: std::collections::BTreeSet<u32> =
-            if comp.isolation.is_some() && self.settings.isolation.avoid_hosts {
-                self.hard.of(c).filter(|(_, it)| it.tainted).flat_map(|(_, it)| it.phase.holds()).collect()
-            } else {
-                std::collections::BTreeSet::new()
-            };
         let mut changes = Vec::with_capacity(count as usize + 1);
         let next = comp.next.saturating_add(count);
         for n in comp.next..next {
-            let mut replica = super::new_replica(Phase::Pending, comp.version.clone(), &comp.size);
-            replica.avoid.clone_from(&avoid);
+            let replica = super::new_replica(Phase::Pending, comp.version.clone(), &comp.size);
             changes.push(Change::Replica(Rid { c, n }, Box::new(replica)));
         }
         changes.push(Change::Comp(c, Box::new(Comp { next, ..comp })));

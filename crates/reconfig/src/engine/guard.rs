@@ -115,17 +115,26 @@ impl Engine {
 
     /// Whether a replica may be started on, or moved to, a host: health, capacity with all reservations, rules.
     pub(super) fn admit(&self, r: Rid, h: u32) -> Result<(), Refusal> {
+        if self.hard.comps[r.c as usize].shunned.contains(&h) {
+            let sentence = format!(
+                "compromised replicas of {} ran on {}",
+                self.world.component_id(r.c),
+                self.world.host_id(h)
+            );
+            return Err(Refusal::new("refused-shunned", sentence));
+        }
+        self.admit_but_shunned(r, h)
+    }
+
+    /// As [`admit`](Self::admit), though compromised replicas of the component may have run there.
+    pub(super) fn admit_but_shunned(&self, r: Rid, h: u32) -> Result<(), Refusal> {
         self.host_takes(h)?;
         let Some(replica) = self.hard.replicas.get(&r) else {
             return Err(Refusal::new("refused-unknown", format!("{} does not exist", self.replica_id(r))));
         };
         let name = || self.world.host_id(h);
         if replica.avoid.contains(&h) {
-            let sentence = format!(
-                "{} must not run on {}, where it failed or was compromised",
-                self.replica_id(r),
-                name()
-            );
+            let sentence = format!("{} must not run on {}, where it failed", self.replica_id(r), name());
             return Err(Refusal::new("refused-avoid", sentence));
         }
         if self.soft.strays.contains_key(&(r, h)) {

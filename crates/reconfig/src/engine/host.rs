@@ -44,6 +44,8 @@ impl Engine {
         self.soft.timers.set(Timer::Host(h), silence);
         let sentence = format!("{} {what}", self.world.host_id(h));
         self.audit(code, self.about_host(h), Vec::new(), sentence);
+        // It may have lost power and what it ran, and says only what it runs now.
+        self.doubt_ground();
         self.capacity_changed();
         self.touch_host(h);
     }
@@ -286,7 +288,11 @@ impl Engine {
         let why = vec![("evidence", evidence.word().to_owned()), ("replicas", lost.len().to_string())];
         self.audit("host-dead", self.about_host(h), why, sentence);
         for r in in_doubt {
-            self.soft.doubts.remove(&r);
+            // Half of a migration is gone, so nobody will say how it ended: the other half is asked at once.
+            if let Some(Phase::Doubt { action, .. }) = self.hard.replicas.get(&r).map(|it| it.phase) {
+                self.soft.timers.clear(Timer::Action(action));
+            }
+            self.doubt_anew(r, false, 0);
             self.probe_doubt(r);
         }
         self.capacity_changed();

@@ -26,7 +26,10 @@ impl Engine {
             changes.push(Change::Answered(approval, false));
         }
         // A reconnection under way is overtaken by a new cut under a higher number.
-        let next = Comp { isolation: Some(stage), rollout: None, queued: None, ..comp };
+        let mut next = Comp { isolation: Some(stage), rollout: None, queued: None, ..comp };
+        if self.settings.isolation.avoid_hosts {
+            next.shunned.extend(self.hard.of(c).flat_map(|(_, it)| it.phase.holds()));
+        }
         changes.push(Change::Comp(c, Box::new(next)));
         self.write(&changes);
         self.soft.timers.clear(Timer::Rollout(c));
@@ -126,7 +129,10 @@ impl Engine {
             }
             _ => return self.end(id, End::Done, Vec::new()),
         };
-        let comp = self.hard.comps[c as usize].clone();
+        let mut comp = self.hard.comps[c as usize].clone();
+        if next.is_none() {
+            comp.shunned.clear();
+        }
         self.end(id, End::Done, vec![Change::Comp(c, Box::new(Comp { isolation: next, ..comp }))]);
         self.audit(code, self.about_component(c), Vec::new(), sentence);
         self.touch(c);
@@ -279,8 +285,53 @@ impl Engine {
         }
     }
 
+    /// A clean replica finds no host. If one would do but for the compromised replicas that ran there, a person is
+    /// asked: an escape to the host cannot be ruled out, but neither can the component stay down unasked.
+    pub(super) fn consider_reuse(&mut self, r: Rid) {
+        let c = r.c;
+        let shunned = self.hard.comps[c as usize].shunned.clone();
+        let asked = self.hard.approvals.values().any(|about| *about == Approving::Reuse { c });
+        if asked || self.soft.reuse_refused.contains(&c) {
+            return;
+        }
+        let would_do: Vec<&str> = shunned
+            .into_iter()
+            .filter(|&h| self.admit_but_shunned(r, h).is_ok())
+            .map(|h| self.world.host_id(h).as_str())
+            .collect();
+        if would_do.is_empty() {
+            return;
+        }
+        let name = self.world.component_id(c).clone();
+        let sentence = format!(
+            "clean replicas of {name} have room only where compromised ones ran ({}); may they start there?",
+            would_do.join(", ")
+        );
+        self.ask_approval(Approving::Reuse { c }, ApprovalSubject::ReuseHosts(name), sentence);
+    }
+
+    /// The answer to that.
+    pub(super) fn reuse_answered(&mut self, c: u32, granted: bool, answered: Change) {
+        let mut comp = self.hard.comps[c as usize].clone();
+        if granted {
+            comp.shunned.clear();
+            self.write(&[answered, Change::Comp(c, Box::new(comp))]);
+            self.capacity_changed();
+        } else {
+            self.soft.reuse_refused.insert(c);
+            self.write(&[answered]);
+            let sentence = format!(
+                "clean replicas of {} wait for other hosts; order a retry to ask again",
+                self.world.component_id(c)
+            );
+            self.notify("reuse-refused", self.about_component(c), Vec::new(), sentence);
+        }
+        self.touch(c);
+    }
+
     /// Asks again after a refusal.
     pub(super) fn ask_again(&mut self, c: u32) {
+        self.soft.reuse_refused.remove(&c);
         if self.hard.comps[c as usize].isolation == Some(Stage::Held) {
             self.set_stage(c, Some(Stage::Verifying), Vec::new());
             self.soft.verified.insert(c);

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::soft::Timer;
-use crate::action::NoteSubject;
+use crate::action::{Action, Ask, NoteSubject};
 use crate::event::Event;
 use crate::state::{Change, Comp, Host, HostStatus, Phase, Rid, Task};
 use crate::world::World;
@@ -12,9 +12,12 @@ use ecosystem_core::{
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Crashes in a row, each within this many seconds of the last, that make the rest before the next start longer.
 const CRASH_WINDOW_S: u64 = 600;
+/// Hosts that come back within this time are looked at together.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(super) fn observe(&mut self, event: Event) {
@@ -27,7 +30,7 @@ impl Engine {
                     self.action_failed(action.0, &task, &reason);
                 }
             }
-            Event::Unclear { action, reason } => self.action_unclear(action.0, &reason),
+            Event::Unclear { action, reason } => self.action_unclear(action.0, &reason, true),
             Event::HostSuspect { host, why } => self.with_host(&host, |engine, h| engine.suspect(h, &why)),
             Event::HostFailed { host, evidence } => {
                 self.with_host(&host, |engine, h| engine.bury(h, evidence, "was reported"));
@@ -240,6 +243,27 @@ impl Engine {
         for (r, h) in missing {
             self.crashed(r, h);
         }
+    }
+
+    /// Sets the time of the next comparison with the ground.
+    pub(super) fn arm_inventory(&mut self) {
+        let every = self.settings.patience.inventory;
+        if !every.is_zero() {
+            self.soft.timers.set(Timer::Inventory, self.soft.now.saturating_add(every));
+        }
+    }
+
+    /// Asks for the truth on the ground; the answer corrects what is believed.
+    pub(super) fn compare_with_ground(&mut self) {
+        if self.soft.trusted {
+            self.act(Action::Ask(Ask::Inventory));
+            self.arm_inventory();
+        }
+    }
+
+    /// Asks for the truth soon, once for everything that comes back together.
+    pub(super) fn doubt_ground(&mut self) {
+        self.soft.timers.set(Timer::Inventory, self.soft.now.saturating_add(TOGETHER));
     }
 
     /// Goes on after a restart: what was under way is handed out again under its old numbers.

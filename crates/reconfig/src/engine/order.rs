@@ -98,6 +98,7 @@ impl Engine {
                     self.write(&[answered]);
                 }
             }
+            Approving::Reuse { c } => self.reuse_answered(c, granted, answered),
             Approving::Storm => {
                 self.write(&[answered, Change::StormApproved(granted)]);
                 for h in self.soft.silent.clone() {
@@ -124,6 +125,7 @@ impl Engine {
     fn subject_of(&self, about: Approving) -> ApprovalSubject {
         match about {
             Approving::Reconnect { c } => ApprovalSubject::Reconnect(self.world.component_id(c).clone()),
+            Approving::Reuse { c } => ApprovalSubject::ReuseHosts(self.world.component_id(c).clone()),
             Approving::Storm => ApprovalSubject::FenceStorm,
             Approving::Death { host } => ApprovalSubject::ConfirmDead(self.world.host_id(host).clone()),
         }

@@ -19,10 +19,10 @@ impl Engine {
         match outcome {
             ActionOutcome::Done { .. } => self.action_done(id, &task, reason),
             ActionOutcome::Seen { state, .. } => self.probe_answered(id, &task, *state),
-            ActionOutcome::Uncertain { reason } => self.action_unclear(id, reason),
+            ActionOutcome::Uncertain { reason } => self.action_unclear(id, reason, false),
             ActionOutcome::Failed { reason: why } => self.action_failed(id, &task, why),
             // A new way to end that this engine does not know: find out.
-            _ => self.action_unclear(id, "unknown kind of outcome"),
+            _ => self.action_unclear(id, "unknown kind of outcome", true),
         }
     }
 
@@ -114,24 +114,26 @@ impl Engine {
     /// The deadline passed.
     pub(super) fn action_overdue(&mut self, id: u64) {
         if self.soft.trusted {
-            self.action_unclear(id, "no answer in time");
+            self.action_unclear(id, "no answer in time", true);
         }
     }
 
     /// It is not known how an action ended. What can simply be done again counts as failed; what moves, starts or
-    /// stops a replica is looked into.
-    pub(super) fn action_unclear(&mut self, id: u64, why: &str) {
+    /// stops a replica is looked into. `open`: the executor did not say that it is over.
+    pub(super) fn action_unclear(&mut self, id: u64, why: &str, open: bool) {
         let Some(InFlight { task, .. }) = self.hard.actions.get(&id).cloned() else { return };
         let (r, a, b) = match task {
             Task::Start { r, host } | Task::Stop { r, host } => (r, host, None),
             Task::Migrate { r, from, to } => (r, from, Some(to)),
             _ => return self.action_failed(id, &task, why),
         };
+        self.soft.timers.clear(Timer::Action(id));
         if matches!(self.hard.replicas.get(&r).map(|it| it.phase), Some(Phase::Doubt { .. })) {
+            let rounds = self.soft.doubts.get(&r).map_or(0, |doubt| doubt.rounds);
+            self.doubt_anew(r, open, rounds);
             return self.probe_doubt(r);
         }
-        self.soft.timers.clear(Timer::Action(id));
-        self.soft.doubts.remove(&r);
+        self.doubt_anew(r, open, 0);
         self.set_phase(r, Phase::Doubt { a, b, action: id });
         let sentence = format!(
             "nobody knows how action {id} on {} ended ({why}); its hosts are asked",
@@ -141,60 +143,66 @@ impl Engine {
         self.probe_doubt(r);
     }
 
-    /// Asks the hosts that may run a replica, once each.
+    /// Asks the hosts that may run a replica. The source of a migration is asked first, the target once the source is
+    /// known not to run it: answers of the other order, or of both at once, could be from before and after the
+    /// switch-over, and both say "not here". Nobody is asked while an order that was handed out again is under way.
     pub(super) fn probe_doubt(&mut self, r: Rid) {
         let Some(Phase::Doubt { a, b, action }) = self.hard.replicas.get(&r).map(|it| it.phase) else {
             return;
         };
-        if self.is_frozen(r.c) && action == 0 {
+        if (self.is_frozen(r.c) && action == 0) || self.soft.timers.is_set(Timer::Action(action)) {
             return;
         }
-        for host in [Some(a), b].into_iter().flatten() {
-            let answered = self.soft.doubts.get(&r).is_some_and(|doubt| doubt.answers.contains_key(&host));
-            if !answered && !self.soft.probing.contains_key(&(r, host)) {
-                self.begin(&Task::Probe { r, host, about: action }, Reason::Recovery, |_| Vec::new());
-            }
+        let answered =
+            |host: &u32| self.soft.doubts.get(&r).is_some_and(|doubt| doubt.answers.contains_key(host));
+        let next = [Some(a), b].into_iter().flatten().find(|host| !answered(host));
+        if let Some(host) = next
+            && !self.soft.probing.contains_key(&(r, host))
+        {
+            self.begin(&Task::Probe { r, host, about: action }, Reason::Recovery, |_| Vec::new());
         }
+    }
+
+    /// A new round of questions: what was answered or asked before is old news.
+    pub(super) fn doubt_anew(&mut self, r: Rid, open: bool, rounds: u32) {
+        self.soft.probing.retain(|&(it, _), _| it != r);
+        self.soft.doubts.insert(r, super::soft::DoubtSoft { rounds, open, ..Default::default() });
     }
 
     fn probe_answered(&mut self, id: u64, task: &Task, state: ReplicaState) {
         let &Task::Probe { r, host, .. } = task else {
-            return self.action_unclear(id, "an answer to a question that was not asked");
+            return self.action_unclear(id, "an answer to a question that was not asked", true);
         };
-        self.soft.probing.remove(&(r, host));
+        let asked = self.soft.probing.get(&(r, host)) == Some(&id);
         self.end(id, End::Done, Vec::new());
-        self.soft.doubts.entry(r).or_default().answers.insert(host, state);
-        self.resolve_doubt(r);
+        if asked {
+            self.soft.probing.remove(&(r, host));
+            self.soft.doubts.entry(r).or_default().answers.insert(host, state);
+            self.resolve_doubt(r);
+        }
     }
 
     fn probe_failed(&mut self, id: u64, r: Rid, host: u32) {
-        self.soft.probing.remove(&(r, host));
+        let asked = self.soft.probing.get(&(r, host)) == Some(&id);
         self.end(id, End::Failed, Vec::new());
-        let Some(Phase::Doubt { a, b, action }) = self.hard.replicas.get(&r).map(|it| it.phase) else {
+        if !asked {
+            return;
+        }
+        self.soft.probing.remove(&(r, host));
+        let Some(Phase::Doubt { action, .. }) = self.hard.replicas.get(&r).map(|it| it.phase) else {
             return;
         };
-        let again = self.soft.now.saturating_add(self.settings.patience.retry);
         let doubt = self.soft.doubts.entry(r).or_default();
         doubt.rounds = doubt.rounds.saturating_add(1);
         if doubt.rounds < self.settings.patience.probes {
             return self.probe_doubt(r);
         }
-        self.soft.timers.set(Timer::Replica(r), again);
         if action > 0 {
-            self.end_with_phase(action, End::Escalated, r, Phase::Doubt { a, b, action: 0 });
-            let sentence = format!(
-                "{} on {} does not answer; action {action} is escalated, its reservation stays",
-                self.replica_id(r),
-                self.world.host_id(host)
-            );
-            self.notify(
-                "action-escalated",
-                self.about_replica(r),
-                vec![("action", action.to_string())],
-                sentence,
-            );
+            return self.escalate(r, action);
         }
-        self.soft.doubts.insert(r, super::soft::DoubtSoft::default());
+        let again = self.soft.now.saturating_add(self.settings.patience.retry);
+        self.soft.timers.set(Timer::Replica(r), again);
+        self.doubt_anew(r, false, 0);
     }
 
     /// Enough answers decide where a replica runs.
@@ -210,6 +218,10 @@ impl Engine {
         let all = [Some(a), b].into_iter().flatten().all(|h| doubt.answers.contains_key(&h));
         let task = self.hard.actions.get(&action).map(|it| it.task.clone());
         if let Some(host) = runs_on {
+            let open = doubt.open;
+            if open && matches!(task, Some(Task::Migrate { to, .. }) if to != host) {
+                return self.submit_again(r, action);
+            }
             self.soft.doubts.remove(&r);
             match task {
                 Some(Task::Stop { .. }) => {
@@ -224,25 +236,52 @@ impl Engine {
             return;
         }
         if !all {
-            return;
+            return self.probe_doubt(r);
         }
         if booting {
             let again = self.soft.now.saturating_add(self.settings.patience.retry);
-            let rounds = doubt.rounds.saturating_add(1);
-            self.soft.doubts.insert(r, super::soft::DoubtSoft { rounds, ..Default::default() });
+            let (rounds, open) = (doubt.rounds.saturating_add(1), doubt.open);
+            self.doubt_anew(r, open, rounds);
             if rounds < self.settings.patience.probes {
                 self.soft.timers.set(Timer::Replica(r), again);
                 return;
             }
         }
         self.soft.doubts.remove(&r);
+        // The source of a migration was seen without it; the target may be just before resuming it.
+        let last = b.unwrap_or(a);
         match task {
             // Not running now is what was wanted.
             Some(Task::Stop { host, .. }) if !booting => self.stopped(action, r, host),
             // It may still begin late: stop it for certain before anything else.
-            Some(_) => self.end_with_phase(action, End::Compensated, r, Phase::Unwinding { host: a }),
-            None => self.set_phase(r, Phase::Unwinding { host: a }),
+            Some(_) => self.end_with_phase(action, End::Compensated, r, Phase::Unwinding { host: last }),
+            None => self.set_phase(r, Phase::Unwinding { host: last }),
         }
+    }
+
+    /// A migration that nobody said is over, of a replica that still runs at its source: it may switch over at any
+    /// moment, so nothing is decided on that. The same order under the same number makes the executor say how it
+    /// stands: one that ended repeats its answer, one that never began begins now.
+    fn submit_again(&mut self, r: Rid, action: u64) {
+        let rounds = self.soft.doubts.get(&r).map_or(0, |doubt| doubt.rounds).saturating_add(1);
+        self.doubt_anew(r, true, rounds);
+        if rounds > self.settings.patience.probes {
+            return self.escalate(r, action);
+        }
+        self.hand_out(action);
+    }
+
+    /// Nobody can tell how an action ended: an operator is called, its reservation stays, and it is looked into again.
+    fn escalate(&mut self, r: Rid, action: u64) {
+        let Some(Phase::Doubt { a, b, .. }) = self.hard.replicas.get(&r).map(|it| it.phase) else { return };
+        self.end_with_phase(action, End::Escalated, r, Phase::Doubt { a, b, action: 0 });
+        self.doubt_anew(r, false, 0);
+        let again = self.soft.now.saturating_add(self.settings.patience.retry);
+        self.soft.timers.set(Timer::Replica(r), again);
+        let name = self.replica_id(r);
+        let sentence = format!("{name} does not answer; action {action} is escalated, its reservation stays");
+        let why = vec![("action", action.to_string())];
+        self.notify("action-escalated", self.about_replica(r), why, sentence);
     }
 
     /// A replica serves on a host.

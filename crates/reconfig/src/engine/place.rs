@@ -105,7 +105,11 @@ impl Engine {
             resources: replica.size.as_ref().clone(),
             version: replica.version.clone(),
             from,
-            avoid: replica.avoid.iter().map(|&h| self.world.host_id(h).clone()).collect(),
+            avoid: replica
+                .avoid
+                .union(&self.hard.comps[r.c as usize].shunned)
+                .map(|&h| self.world.host_id(h).clone())
+                .collect(),
             reason,
         })
     }
@@ -249,6 +253,7 @@ impl Engine {
         let escalates = waited >= patience.unplaceable
             && !std::mem::replace(&mut waiting.escalated, waited >= patience.unplaceable);
         self.soft.timers.set(Timer::Replica(r), until);
+        self.consider_reuse(r);
         let name = self.replica_id(r);
         if first {
             self.counters.unplaceable += 1;

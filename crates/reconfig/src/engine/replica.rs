@@ -23,7 +23,8 @@ impl Engine {
             Phase::Down { host } => self.settle_down(r, host, leaving, reason),
             Phase::Unwinding { host } => {
                 if !self.is_host_frozen(host) {
-                    self.stop(r, host, reason);
+                    // It does not serve, so the stop disrupts nobody, whatever else goes on with its component.
+                    self.stop(r, host, reason.min(Reason::Recovery));
                 }
             }
             Phase::Doubt { action: 0, .. } => {

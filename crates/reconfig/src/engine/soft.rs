@@ -21,6 +21,8 @@ pub(crate) enum Timer {
     Rollout(u32),
     /// Probe or try a replica again.
     Replica(Rid),
+    /// Compare what is believed with the ground.
+    Inventory,
 }
 
 /// At most one moment per timer, earliest first.
@@ -116,6 +118,8 @@ pub(crate) struct OpenAsk {
 pub(crate) struct DoubtSoft {
     pub(crate) answers: BTreeMap<u32, ReplicaState>,
     pub(crate) rounds: u32,
+    /// The executor did not say that the action is over: it may still have its effect.
+    pub(crate) open: bool,
 }
 
 /// Waiting for a host.
@@ -187,6 +191,8 @@ pub(crate) struct Soft {
     /// What was refused last by subject, so that the same refusal is told once.
     pub(crate) refusals: BTreeMap<(u32, u32), &'static str>,
     pub(crate) verified: BTreeSet<u32>,
+    /// Components whose clean replicas may not start where compromised ones ran: asked and refused.
+    pub(crate) reuse_refused: BTreeSet<u32>,
     pub(crate) bucket: Bucket,
     /// Hosts silent or being fenced.
     pub(crate) silent: BTreeSet<u32>,
@@ -223,6 +229,7 @@ impl Soft {
             strays: BTreeMap::new(),
             refusals: BTreeMap::new(),
             verified: BTreeSet::new(),
+            reuse_refused: BTreeSet::new(),
             // After a restart nothing is known of what was spent: start empty.
             bucket: Bucket { micro: if trusted { u64::from(burst) * 1_000_000 } else { 0 }, at: now },
             silent: BTreeSet::new(),

@@ -254,21 +254,6 @@ impl Engine {
         self.persisted
     }
 
-    /// What is soft and decides about the future, without absolute times: for the model checker.
-    #[cfg(test)]
-    pub(crate) fn pending_digest(&self) -> String {
-        let timers = self.soft.timers.relative(self.soft.now);
-        format!(
-            "{timers:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-            self.soft.asked.keys(),
-            self.soft.doubts,
-            self.soft.probing,
-            self.soft.silent,
-            self.soft.waiting.keys(),
-            self.soft.backoff.keys()
-        )
-    }
-
     /// A hash of the hard state.
     pub fn hard_state_hash(&self, hasher: &mut impl Hasher) {
         self.hard.hash(hasher);

@@ -50,11 +50,17 @@ impl Writer {
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    version: u8,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+    pub(super) const fn new(version: u8, bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, version }
+    }
+
+    /// Version of the frame: decides which fields there are.
+    pub(super) const fn version(&self) -> u8 {
+        self.version
     }
 
     pub(super) const fn bad(&self, what: &'static str) -> JournalError {

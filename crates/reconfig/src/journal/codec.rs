@@ -115,7 +115,8 @@ pub(super) fn read(r: &mut Reader<'_>) -> Read<Change> {
                 0 => Approving::Reconnect { c: index },
                 1 => Approving::Storm,
                 2 => Approving::Death { host: index },
-                _ => return Err(r.bad("subject of approval, 0 to 2")),
+                3 => Approving::Reuse { c: index },
+                _ => return Err(r.bad("subject of approval, 0 to 3")),
             };
             Change::Asked(id, about)
         }
@@ -129,6 +130,7 @@ fn write_subject(w: &mut Writer, about: Approving) {
         Approving::Reconnect { c } => (0, c),
         Approving::Storm => (1, 0),
         Approving::Death { host } => (2, host),
+        Approving::Reuse { c } => (3, c),
     };
     w.byte(tag);
     w.uint(index.into());
@@ -236,6 +238,7 @@ fn write_comp(w: &mut Writer, comp: &Comp) {
     for version in &comp.blocked {
         w.text(version);
     }
+    write_set(w, &comp.shunned);
 }
 
 fn read_comp(r: &mut Reader<'_>) -> Read<Comp> {
@@ -271,7 +274,8 @@ fn read_comp(r: &mut Reader<'_>) -> Read<Comp> {
     for _ in 0..count {
         blocked.insert(Arc::from(r.text("blocked version")?));
     }
-    Ok(Comp { desired, version, size, next, frozen, isolation, rollout, queued, blocked })
+    let shunned = if r.version() >= 2 { read_set(r)? } else { BTreeSet::new() };
+    Ok(Comp { desired, version, size, next, frozen, isolation, rollout, queued, blocked, shunned })
 }
 
 fn write_host(w: &mut Writer, host: Host) {

@@ -2,7 +2,7 @@
 
 use super::precopy::{CopyModel, estimate};
 use super::problem::{Order, PlanProblem, PlanRule, PlanSettings, Spot};
-use super::schedule::{Plan, Step, StepKind};
+use super::steps::{Plan, Step, StepKind};
 use std::collections::BTreeSet;
 
 /// Every way in which a plan breaks its problem; empty = sound. O(moments × (items + hosts × dimensions)).

@@ -1,7 +1,7 @@
 //! A plan as a picture.
 
 use super::problem::PlanProblem;
-use super::schedule::{Plan, StepKind};
+use super::steps::{Plan, StepKind};
 use std::fmt::Write as _;
 
 /// A Gantt chart as SVG: one row per host, one bar per step on the hosts it concerns. At most 200 rows are drawn;

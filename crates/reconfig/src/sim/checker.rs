@@ -141,7 +141,7 @@ impl Checker {
                     self.report(now, "S6", sentence);
                 }
             }
-            ActionKind::Stop { replica, .. } => self.check_budget(engine, now, request.id, replica),
+            ActionKind::Stop { replica, .. } => self.check_budget(engine, sim, request.id, replica),
             ActionKind::ApplyNetworkPolicy { component, .. } => {
                 self.granted.remove(component);
             }
@@ -153,7 +153,8 @@ impl Checker {
     }
 
     /// S3 and S9: what we take down by our own will leaves enough, counting what is down already.
-    fn check_budget(&mut self, engine: &Engine, now: Timestamp, id: ActionId, replica: &ReplicaId) {
+    fn check_budget(&mut self, engine: &Engine, sim: &Simulator, id: ActionId, replica: &ReplicaId) {
+        let now = sim.now();
         let reason = engine.reason(id);
         if !reason.is_some_and(Reason::is_voluntary) || engine.is_stray_stop(id) {
             return;
@@ -167,9 +168,10 @@ impl Checker {
         let missing = desired.saturating_sub(u32::try_from(others).unwrap_or(u32::MAX));
         if missing > budget {
             let name = if reason == Some(Reason::Rollout) { "S9" } else { "S3" };
-            // Whoever served nobody before, or was just reported not to, is not missed.
+            // Whoever served nobody before, on the ground or as far as was known, is not missed.
             let healthy = engine.replicas().any(|it| it.replica == *replica && it.healthy);
-            if healthy && self.served.contains(replica) {
+            let truly = sim.instances().any(|(it, _, state)| it == replica && state == Running::Serving);
+            if healthy && truly && self.served.contains(replica) {
                 let sentence = format!(
                     "{replica} is stopped: {missing} of {desired} replicas of {component} missing, {budget} may be"
                 );

@@ -260,6 +260,16 @@ impl Drill {
         &self.sim
     }
 
+    /// The map the drill began with.
+    pub const fn ecosystem(&self) -> &Ecosystem {
+        &self.ecosystem
+    }
+
+    /// The infrastructure the drill began with.
+    pub const fn infrastructure(&self) -> &Infrastructure {
+        &self.infrastructure
+    }
+
     /// The present moment.
     pub const fn now(&self) -> Timestamp {
         self.now

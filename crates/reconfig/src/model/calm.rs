@@ -1,0 +1,114 @@
+//! Fair weather: once the faults are over everything that is on its way arrives, and everything wanted must run.
+
+use super::world::World;
+use super::{Small, host};
+use crate::action::AskId;
+use crate::event::{Event, Order, Scope};
+use ecosystem_core::{HostId, ReplicaId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Rounds within which everything runs. A round is: all orders have their effect, all answers arrive, all questions
+/// are answered, the next timer goes off. The longest chain is the fence of a host (2 timers), an uncertain action on
+/// it with its probes (3), a replica that was given up (1), and what a rest of each puts in between.
+pub(super) const ROUNDS: u8 = 40;
+
+impl World {
+    /// One round.
+    pub(super) fn calm_round(&mut self, small: &Small) {
+        if self.calm == Some(ROUNDS) {
+            let order = Order::Thaw(Scope::All);
+            self.tell(Event::Order { order, by: Arc::from("operator") });
+            for h in (0..small.hosts).map(host) {
+                for order in [Order::Thaw(Scope::Host(h.clone())), Order::Restore(h.clone())] {
+                    self.tell(Event::Order { order, by: Arc::from("operator") });
+                }
+            }
+            for (name, _, _) in &small.components {
+                let order = Order::Thaw(Scope::Component(super::component(name)));
+                self.tell(Event::Order { order, by: Arc::from("operator") });
+            }
+            self.drain(true);
+        }
+        self.calm = self.calm.map(|rounds| rounds - 1);
+        for id in self.orders.keys().copied().collect::<Vec<_>>() {
+            self.execute(id, false, small);
+        }
+        while !self.answers.is_empty() {
+            let (id, outcome) = self.answers.remove(0);
+            self.deliver(id, outcome);
+            self.drain(true);
+        }
+        for id in self.asks.keys().copied().collect::<Vec<_>>() {
+            self.answer_well(id, small);
+            self.drain(true);
+        }
+        while let Some((&id, _)) = self.approvals.first_key_value() {
+            self.approve(id);
+            self.drain(true);
+        }
+        if !self.serves(small) {
+            self.tick();
+        }
+    }
+
+    /// A good optimizer: each need in turn gets the first host that is heard and has room.
+    fn answer_well(&mut self, id: AskId, small: &Small) {
+        let Some(needs) = self.asks.remove(&id) else { return };
+        let mut load: BTreeMap<HostId, u64> = BTreeMap::new();
+        for it in self.engine.replicas() {
+            for on in it.hosts {
+                *load.entry(on).or_default() += small.size_of(it.replica.component());
+            }
+        }
+        let (mut assignments, mut unplaceable): (Vec<(ReplicaId, HostId)>, Vec<(ReplicaId, Arc<str>)>) =
+            (Vec::new(), Vec::new());
+        for need in needs {
+            let size = small.size_of(need.component());
+            let own = self.engine.replicas().find(|it| it.replica == need).map(|it| it.hosts);
+            let fits = |on: &HostId| {
+                !self.silent.contains(on)
+                    && !self.off.contains(on)
+                    && own.as_ref().is_none_or(|own| !own.contains(on))
+                    && load.get(on).copied().unwrap_or(0) + size <= small.cores
+            };
+            match (0..small.hosts).map(host).find(fits) {
+                Some(on) => {
+                    *load.entry(on.clone()).or_default() += size;
+                    assignments.push((need, on));
+                }
+                None => unplaceable.push((need, Arc::from("no room"))),
+            }
+        }
+        self.tell(Event::Placement { id, assignments, unplaceable });
+    }
+
+    /// Everything wanted that fits on the hosts that are left runs there, nothing is under way, nothing is cut off.
+    pub(super) fn serves(&self, small: &Small) -> bool {
+        let heard = |on: &HostId| !self.silent.contains(on) && !self.off.contains(on);
+        let mut missing = Vec::new();
+        for (name, _, cores) in &small.components {
+            let c = super::component(name);
+            let wanted = self.engine.desired(&c) as usize;
+            let running = self.active.iter().filter(|(r, on)| *r.component() == c && heard(on)).count();
+            if running > wanted {
+                return false;
+            }
+            missing.extend(std::iter::repeat_n(*cores, wanted - running));
+        }
+        let room = |on: HostId| {
+            let used: u64 = self
+                .active
+                .iter()
+                .filter(|(_, at)| *at == on)
+                .map(|(r, _)| small.size_of(r.component()))
+                .sum();
+            small.cores - used.min(small.cores)
+        };
+        let best = (0..small.hosts).map(host).filter(heard).map(room).max().unwrap_or(0);
+        missing.iter().all(|&cores| cores > best)
+            && self.engine.unfinished().count() == 0
+            && self.cut.is_empty()
+            && self.active.iter().all(|(_, on)| heard(on))
+    }
+}
