@@ -5,7 +5,7 @@ use super::{Small, host};
 use crate::action::AskId;
 use crate::event::{Event, Order, Scope};
 use ecosystem_core::{HostId, ReplicaId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Rounds within which everything runs. A round is: all orders have their effect, all answers arrive, all questions
@@ -31,7 +31,8 @@ impl World {
             self.drain(true);
         }
         self.calm = self.calm.map(|rounds| rounds - 1);
-        for id in self.orders.keys().copied().collect::<Vec<_>>() {
+        let orders: BTreeSet<u64> = self.orders.keys().copied().collect();
+        for id in orders {
             self.execute(id, false, small);
         }
         while !self.answers.is_empty() {
@@ -39,7 +40,8 @@ impl World {
             self.deliver(id, outcome);
             self.drain(true);
         }
-        for id in self.asks.keys().copied().collect::<Vec<_>>() {
+        let asks: BTreeSet<AskId> = self.asks.keys().copied().collect();
+        for id in asks {
             self.answer_well(id, small);
             self.drain(true);
         }
@@ -61,8 +63,8 @@ impl World {
                 *load.entry(on).or_default() += small.size_of(it.replica.component());
             }
         }
-        let (mut assignments, mut unplaceable): (Vec<(ReplicaId, HostId)>, Vec<(ReplicaId, Arc<str>)>) =
-            (Vec::new(), Vec::new());
+        let mut assignments: Vec<(ReplicaId, HostId)> = Vec::new();
+        let mut unplaceable: Vec<(ReplicaId, Arc<str>)> = Vec::new();
         for need in needs {
             let size = small.size_of(need.component());
             let own = self.engine.replicas().find(|it| it.replica == need).map(|it| it.hosts);

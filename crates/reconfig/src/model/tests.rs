@@ -3,6 +3,12 @@
 //! `MODEL_STATES=1000000` explores that many states per world instead of a bounded prefix (slow tier); the counts of
 //! a long run are in `docs/reconfiguration.md`.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests: how far the slow tier explores is an environment variable, and the counts are printed"
+)]
+
 use super::Small;
 use super::world::Faults;
 use crate::testing::Guards;
