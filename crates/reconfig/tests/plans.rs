@@ -226,3 +226,49 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn members_stay_spread_while_each_of_them_changes_its_domain() {
+    let mut problem = hosts(&[4; 6]);
+    let members: Vec<usize> = (0..3).map(|k| add(&mut problem, 2, Spot::On(k), Spot::On(k + 3))).collect();
+    // Zones a, b, c at the beginning, b, c, a in the end: one at a time, and never fewer than two zones.
+    problem.rules = vec![PlanRule::Spread { members, group: vec![0, 1, 2, 1, 2, 0], min_domains: 2 }];
+    assert_eq!(solve(&problem).steps.len(), 3);
+}
+
+#[test]
+fn a_detour_keeps_to_the_allowed_hosts() {
+    let mut problem = hosts(&[4, 4, 4, 4]);
+    let x = add(&mut problem, 4, Spot::On(0), Spot::On(1));
+    let y = add(&mut problem, 4, Spot::On(1), Spot::On(0));
+    let fence = |members, allowed| PlanRule::Fence { members, allowed };
+    problem.rules = vec![fence(vec![x, y], vec![true, true, false, true])];
+    let plan = solve(&problem);
+    assert!(plan.steps.iter().any(|step| matches!(step.kind, StepKind::Migrate(_, 3))));
+    problem.rules = vec![fence(vec![x, y], vec![true, true, false, false])];
+    assert!(matches!(made(&problem), Err(PlanError::Blocked { .. })));
+}
+
+fn made(problem: &PlanProblem) -> Result<Plan, PlanError> {
+    plan(problem, &PlanSettings::default())
+}
+
+#[test]
+fn a_beginning_that_does_not_fit_is_refused() {
+    let mut problem = hosts(&[4, 8]);
+    add(&mut problem, 3, Spot::On(0), Spot::On(1));
+    add(&mut problem, 3, Spot::On(0), Spot::On(1));
+    let error = made(&problem).unwrap_err();
+    assert_eq!(error.to_string(), "host `h0` has 6 of dimension 0 in use at the beginning and has 4");
+}
+
+#[test]
+fn several_circles_share_one_pivot_one_after_the_other() {
+    let mut problem = hosts(&[4; 7]);
+    for k in 0..3 {
+        add(&mut problem, 4, Spot::On(2 * k), Spot::On(2 * k + 1));
+        add(&mut problem, 4, Spot::On(2 * k + 1), Spot::On(2 * k));
+    }
+    let plan = solve(&problem);
+    assert_eq!((plan.pivots.len(), plan.steps.len()), (3, 9));
+}

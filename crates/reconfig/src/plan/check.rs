@@ -140,6 +140,17 @@ fn check_rules(
 ) {
     for rule in &problem.rules {
         match rule {
+            PlanRule::Fence { members, allowed } => {
+                for &m in members {
+                    let begins = |h: usize| problem.items[m].from == Spot::On(h);
+                    let outside =
+                        places[m].host().into_iter().chain(second[m]).find(|&h| !allowed[h] && !begins(h));
+                    if let Some(h) = outside {
+                        let (item, host) = (&problem.items[m].name, &problem.hosts[h].name);
+                        found.push(format!("at {moment} ms {item} is on {host}, where it must not be"));
+                    }
+                }
+            }
             PlanRule::Apart { members, group } => {
                 let mut taken: Vec<(u32, usize)> = Vec::new();
                 for &m in members {
@@ -164,11 +175,18 @@ fn check_rules(
                 };
                 let first = count(&|m| problem.items[m].from.host());
                 let last = count(&|m| problem.items[m].to.host());
-                let settled = |m: usize| match (places[m].host(), second[m]) {
-                    (Some(a), Some(b)) if group[a] != group[b] => None,
-                    (host, _) => host,
+                // Whoever is between two domains is in one of them: the fewest domains over all possibilities, one
+                // mover at a time.
+                let crosses = |m: usize| match (places[m].host(), second[m]) {
+                    (Some(a), Some(b)) if group[a] != group[b] => Some((a, b)),
+                    _ => None,
                 };
-                let now = count(&settled);
+                let still = |m: usize| if crosses(m).is_some() { None } else { places[m].host() };
+                let with =
+                    |mover: usize, side: usize| count(&|m| if m == mover { Some(side) } else { still(m) });
+                let sides =
+                    members.iter().filter_map(|&m| crosses(m).map(|(a, b)| with(m, a).min(with(m, b))));
+                let now = sides.max().unwrap_or_else(|| count(&still));
                 if now < (*min_domains).min(first).min(last) {
                     found.push(format!(
                         "at {moment} ms members are in {now} domains, fewer than {min_domains}"

@@ -78,7 +78,7 @@ impl Scheduler<'_> {
             .filter(|&h| self.online[h] && self.problem.hosts[h].stays)
             .filter(|&h| Some(h) != self.place[i].host() && Some(h) != self.problem.items[i].to.host())
             .filter(|&h| fits(&self.free[h], demand))
-            .filter(|&h| self.keeps_on(i, h))
+            .filter(|&h| self.keeps_all(i, Some(h)))
             .min_by_key(|&h| (self.waiting_in[h].len(), h))
     }
 

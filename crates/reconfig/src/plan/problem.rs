@@ -76,7 +76,7 @@ impl PlanItem {
 
 /// A rule that holds at every moment of the plan. `group` gives each host's failure domain.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "the two continuous rules that steps can break")]
+#[expect(clippy::exhaustive_enums, reason = "the continuous rules that steps can break")]
 pub enum PlanRule {
     /// No two members in one domain; a migrating member counts on both sides.
     Apart {
@@ -85,7 +85,8 @@ pub enum PlanRule {
         /// Domain of each host.
         group: Vec<u32>,
     },
-    /// Members run in at least so many domains; a migrating member counts only if both sides are in one domain.
+    /// Members run in at least so many domains (or as many as they begin or end in, if fewer). A migrating member runs
+    /// on one of its two sides: it counts only where that is certain.
     Spread {
         /// Items.
         members: Vec<usize>,
@@ -94,6 +95,24 @@ pub enum PlanRule {
         /// Domains at least.
         min_domains: usize,
     },
+    /// Members never go to other hosts, not even on a detour.
+    Fence {
+        /// Items.
+        members: Vec<usize>,
+        /// For each host whether it may be used.
+        allowed: Vec<bool>,
+    },
+}
+
+impl PlanRule {
+    /// The items it binds.
+    pub fn members(&self) -> &[usize] {
+        match self {
+            Self::Apart { members, .. } | Self::Spread { members, .. } | Self::Fence { members, .. } => {
+                members
+            }
+        }
+    }
 }
 
 /// When steps may begin relative to each other. An item's *steps* are all it takes to bring it to its place.
@@ -193,6 +212,20 @@ pub enum PlanError {
         /// How many there are.
         count: usize,
     },
+    /// What runs at the beginning does not fit, so nothing can be said about the capacity on the way.
+    #[error(
+        "host `{host}` has {needed} of dimension {dimension} in use at the beginning and has {available}"
+    )]
+    StartOverloaded {
+        /// Which host.
+        host: String,
+        /// Which dimension, from 0.
+        dimension: usize,
+        /// What is in use.
+        needed: u64,
+        /// What it has.
+        available: u64,
+    },
     /// The end itself does not fit.
     #[error("host `{host}` would have {needed} of dimension {dimension} in the end and has {available}")]
     EndOverloaded {
@@ -258,43 +291,45 @@ impl PlanProblem {
             return Err(PlanError::Unknown { what: "item", index, count: items });
         }
         for rule in &self.rules {
-            let (PlanRule::Apart { group, .. } | PlanRule::Spread { group, .. }) = rule;
-            if group.len() != hosts {
-                return Err(PlanError::Unknown { what: "host", index: group.len(), count: hosts });
+            let length = match rule {
+                PlanRule::Apart { group, .. } | PlanRule::Spread { group, .. } => group.len(),
+                PlanRule::Fence { allowed, .. } => allowed.len(),
+            };
+            if length != hosts {
+                return Err(PlanError::Unknown { what: "host", index: length, count: hosts });
             }
         }
-        self.validate_end(dims)
+        if let Some((host, dimension, needed, available)) = self.excess(dims, |item| item.from) {
+            return Err(PlanError::StartOverloaded { host, dimension, needed, available });
+        }
+        match self.excess(dims, |item| item.to) {
+            Some((host, dimension, needed, available)) => {
+                Err(PlanError::EndOverloaded { host, dimension, needed, available })
+            }
+            None => Ok(()),
+        }
     }
 
-    fn validate_end(&self, dims: usize) -> Result<(), PlanError> {
+    /// The first host and dimension that would be overloaded if every item were at its spot: name, dimension, what
+    /// would be used and what there is.
+    fn excess(&self, dims: usize, spot: impl Fn(&PlanItem) -> Spot) -> Option<(String, usize, u64, u64)> {
         let mut used = vec![vec![0_u64; dims]; self.hosts.len()];
         for item in &self.items {
-            if let Some(h) = item.to.host() {
+            if let Some(h) = spot(item).host() {
                 for (sum, demand) in used[h].iter_mut().zip(&item.demand) {
                     *sum = sum.saturating_add(*demand);
                 }
             }
         }
-        for (host, used) in self.hosts.iter().zip(&used) {
+        self.hosts.iter().zip(&used).find_map(|(host, used)| {
             let mut pairs = used.iter().zip(&host.capacity).enumerate();
-            if let Some((dimension, (&needed, &available))) = pairs.find(|(_, (needed, room))| needed > room)
-            {
-                return Err(PlanError::EndOverloaded {
-                    host: host.name.clone(),
-                    dimension,
-                    needed,
-                    available,
-                });
-            }
-        }
-        Ok(())
+            let (dimension, (&needed, &available)) = pairs.find(|(_, (needed, room))| needed > room)?;
+            Some((host.name.clone(), dimension, needed, available))
+        })
     }
 
     fn named_items(&self) -> impl Iterator<Item = usize> {
-        let rules = self.rules.iter().flat_map(|rule| {
-            let (PlanRule::Apart { members, .. } | PlanRule::Spread { members, .. }) = rule;
-            members.clone()
-        });
+        let rules = self.rules.iter().flat_map(|rule| rule.members().to_vec());
         let orders = self.orders.iter().flat_map(|order| match order {
             Order::Precedence(a, b) => vec![*a, *b],
             Order::Sequence(list) | Order::Serialize(list) | Order::Sync(list) => list.clone(),

@@ -5,11 +5,15 @@ use super::scheduler::{Progress, Scheduler};
 use std::collections::BTreeSet;
 
 impl Scheduler<'_> {
-    /// True if a continuous rule holds with the next step of an item under way.
-    pub(super) fn keeps(&self, rule: usize, i: usize) -> bool {
+    /// True if the continuous rules hold while an item goes to a host (`None`: to nowhere).
+    pub(super) fn keeps_all(&self, i: usize, target: Option<usize>) -> bool {
+        self.rules_of[i].iter().all(|&rule| self.keeps(rule, i, target))
+    }
+
+    fn keeps(&self, rule: usize, i: usize, target: Option<usize>) -> bool {
         match &self.problem.rules[rule] {
             PlanRule::Apart { members, group } => {
-                let Some(b) = self.next[i].host() else { return true };
+                let Some(b) = target else { return true };
                 members
                     .iter()
                     .filter(|&&m| m != i)
@@ -17,46 +21,36 @@ impl Scheduler<'_> {
                     .all(|h| group[h] != group[b])
             }
             PlanRule::Spread { members, group, min_domains } => {
-                let now: BTreeSet<u32> =
-                    members.iter().filter_map(|&m| self.settled_domain(m, group)).collect();
-                let then: BTreeSet<u32> = members
-                    .iter()
-                    .filter_map(|&m| {
-                        if m == i { self.moving_domain(m, group) } else { self.settled_domain(m, group) }
-                    })
-                    .collect();
-                then.len() >= (*min_domains).min(now.len())
+                let now = self.domains(members, group, None);
+                self.domains(members, group, Some((i, target))) >= (*min_domains).min(now)
             }
+            PlanRule::Fence { allowed, .. } => target.is_none_or(|b| allowed[b]),
         }
     }
 
-    pub(super) fn keeps_on(&self, i: usize, h: usize) -> bool {
-        self.rules_of[i].iter().all(|&rule| match &self.problem.rules[rule] {
-            PlanRule::Apart { members, group } => members
-                .iter()
-                .filter(|&&m| m != i)
-                .flat_map(|&m| self.hosts_of(m))
-                .all(|o| group[o] != group[h]),
-            PlanRule::Spread { .. } => true,
-        })
-    }
-
-    pub(super) fn hosts_of(&self, m: usize) -> impl Iterator<Item = usize> {
+    fn hosts_of(&self, m: usize) -> impl Iterator<Item = usize> {
         let target = if self.progress[m] == Progress::Moving { self.next[m].host() } else { None };
         self.place[m].host().into_iter().chain(target)
     }
 
-    pub(super) fn settled_domain(&self, m: usize, group: &[u32]) -> Option<u32> {
-        if self.progress[m] == Progress::Moving {
-            return self.moving_domain(m, group);
+    /// Domains in which members run for certain, with one more step under way. A mover runs on one of its two sides:
+    /// it adds a domain for certain only if neither side has another member.
+    fn domains(&self, members: &[usize], group: &[u32], step: Option<(usize, Option<usize>)>) -> usize {
+        let (mut settled, mut movers) = (BTreeSet::new(), Vec::new());
+        for &m in members {
+            let moves_to = match step {
+                Some((i, target)) if i == m => Some(target),
+                _ if self.progress[m] == Progress::Moving => Some(self.next[m].host()),
+                _ => None,
+            };
+            match (self.place[m].host().map(|h| group[h]), moves_to) {
+                (Some(a), None) => _ = settled.insert(a),
+                (Some(a), Some(Some(b))) if a == group[b] => _ = settled.insert(a),
+                (Some(a), Some(Some(b))) => movers.push((a, group[b])),
+                _ => {}
+            }
         }
-        self.place[m].host().map(|h| group[h])
-    }
-
-    pub(super) fn moving_domain(&self, m: usize, group: &[u32]) -> Option<u32> {
-        match (self.place[m].host(), self.next[m].host()) {
-            (Some(a), Some(b)) if group[a] == group[b] => Some(group[a]),
-            _ => None,
-        }
+        let surely = movers.iter().any(|(a, b)| !settled.contains(a) && !settled.contains(b));
+        settled.len() + usize::from(surely)
     }
 }

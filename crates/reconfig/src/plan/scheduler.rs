@@ -1,6 +1,6 @@
 //! The list scheduler: what can begin begins.
 
-use super::problem::{Order, PlanError, PlanItem, PlanProblem, PlanRule, PlanSettings, Spot};
+use super::problem::{Order, PlanError, PlanItem, PlanProblem, PlanSettings, Spot};
 use super::steps::{Step, StepKind};
 use super::times::{migration_ms, storage_ms};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,8 +90,7 @@ impl<'a> Scheduler<'a> {
         };
         this.read_orders();
         for (position, rule) in problem.rules.iter().enumerate() {
-            let (PlanRule::Apart { members, .. } | PlanRule::Spread { members, .. }) = rule;
-            for &member in members {
+            for &member in rule.members() {
                 this.rules_of[member].push(position);
             }
         }
@@ -218,7 +217,7 @@ impl<'a> Scheduler<'a> {
         {
             return false;
         }
-        self.rules_of[i].iter().all(|&rule| self.keeps(rule, i))
+        self.keeps_all(i, self.next[i].host())
     }
 
     pub(super) fn try_begin(&mut self, i: usize) {
@@ -326,9 +325,7 @@ impl<'a> Scheduler<'a> {
         let mut touched: Vec<usize> = from.into_iter().chain(to).collect();
         let mut others: Vec<usize> = self.exclusive[i].clone();
         for &rule in &self.rules_of[i] {
-            let (PlanRule::Apart { members, .. } | PlanRule::Spread { members, .. }) =
-                &self.problem.rules[rule];
-            others.extend(members);
+            others.extend(self.problem.rules[rule].members());
         }
         if self.place[i] == self.problem.items[i].to {
             self.progress[i] = Progress::There;
