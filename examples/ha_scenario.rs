@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +22,7 @@ fn main() -> ExitCode {
         eprintln!("ha_scenario: usage: ha_scenario FILE.json");
         return ExitCode::from(2);
     };
-    let played = std::fs::read(&path)
-        .map_err(|error| error.to_string())
-        .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()))
-        .and_then(|file: Value| play(&file));
+    let played = read(&path).and_then(|file| play(&file));
     match played {
         Ok(report) => {
             let sound = report["violations"].as_array().is_some_and(Vec::is_empty);
@@ -36,6 +34,18 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// A JSON file, plain or .gz.
+fn read(path: &str) -> Result<Value, String> {
+    let mut bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let mut text = Vec::new();
+        let unpacked = flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut text);
+        unpacked.map_err(|error| format!("cannot be unpacked: {error}"))?;
+        bytes = text;
+    }
+    serde_json::from_slice(&bytes).map_err(|error| error.to_string())
 }
 
 /// Text, number and list fields with an error that names the place.
@@ -50,8 +60,40 @@ fn number(value: &Value, key: &str, default: u64) -> Result<u64, String> {
     }
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value[key].as_array().map_or(&[], Vec::as_slice)
+/// A list that may be missing.
+fn list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value], String> {
+    match &value[key] {
+        Value::Null => Ok(&[]),
+        Value::Array(list) => Ok(list),
+        other => Err(format!("`{key}` is {other}, expected a list")),
+    }
+}
+
+/// Seconds, which may have a fraction, in milliseconds.
+fn millis(value: &Value, key: &str, default: u64) -> Result<u64, String> {
+    match &value[key] {
+        Value::Null => Ok(default),
+        other => {
+            let found = other.as_f64().map(|s| s * 1_000.0).filter(|ms| (0.0..=UNTIL_MAX_MS).contains(ms));
+            let found =
+                found.ok_or_else(|| format!("`{key}` is {other}, expected seconds from 0 to 604800"))?;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just here")]
+            Ok(found.round() as u64)
+        }
+    }
+}
+
+/// A week.
+const UNTIL_MAX_MS: f64 = 604_800_000.0;
+
+/// Whether a service shall run.
+fn started(value: &Value) -> Result<bool, String> {
+    match value["state"].as_str() {
+        None if value["state"].is_null() => Ok(true),
+        Some("started") => Ok(true),
+        Some("stopped" | "disabled") => Ok(false),
+        _ => Err(format!("`state` is {}, expected `started`, `stopped` or `disabled`", value["state"])),
+    }
 }
 
 fn id<T: std::str::FromStr>(name: &str) -> Result<T, String>
@@ -75,11 +117,11 @@ struct Story {
 fn infrastructure(file: &Value) -> Result<Infrastructure, String> {
     let mut builder = Infrastructure::builder().region(Region::new(id("region")?));
     let zones: BTreeSet<&str> =
-        list(file, "hosts").iter().map(|h| h["zone"].as_str().unwrap_or("zone")).collect();
+        list(file, "hosts")?.iter().map(|h| h["zone"].as_str().unwrap_or("zone")).collect();
     for zone in zones {
         builder = builder.zone(Zone::new(id(zone)?, id("region")?)).rack(Rack::new(id(zone)?, id(zone)?));
     }
-    for host in list(file, "hosts") {
+    for host in list(file, "hosts")? {
         let size = Resources::new(
             Millicores(number(host, "cpu_m", 8_000)?),
             Bytes::mib(number(host, "mem_mib", 32_768)?),
@@ -92,30 +134,35 @@ fn infrastructure(file: &Value) -> Result<Infrastructure, String> {
 
 fn story(file: &Value) -> Result<Story, String> {
     let infrastructure = infrastructure(file)?;
+    let known_host = |name: &str| -> Result<HostId, String> {
+        let host: HostId = id(name)?;
+        match infrastructure.host(&host) {
+            Some(_) => Ok(host),
+            None => Err(format!("host `{name}` is not among `hosts`")),
+        }
+    };
     let (mut builder, mut placement) = (Ecosystem::builder("scenario"), Placement::new());
     let (mut settings, mut groups) = (Settings::default(), BTreeMap::new());
     let mut services = Vec::new();
-    for (n, service) in list(file, "services").iter().enumerate() {
-        let name: ComponentId = id(text(service, "id")?)?;
+    for (n, (service, from_start)) in described(file)?.into_iter().enumerate() {
+        let name: ComponentId = id(text(service, if service["id"].is_null() { "target" } else { "id" })?)?;
         let mut component = Component::new(name.clone(), Kind::Vm);
         component.requirements.request = Resources::new(
             Millicores(number(service, "cpu_m", 1_000)?),
             Bytes::mib(number(service, "mem_mib", 1_024)?),
         );
-        component.replicas = u32::from(service["state"].as_str().unwrap_or("started") == "started");
-        if component.replicas == 1
-            && let Some(host) = service["host"].as_str()
-        {
-            placement.set(ReplicaId::new(name.clone(), 0), id(host)?);
+        component.replicas = u32::from(started(service)? && from_start);
+        if component.replicas == 1 && !service["host"].is_null() {
+            placement.set(ReplicaId::new(name.clone(), 0), known_host(text(service, "host")?)?);
         }
         let count = |key: &str| number(service, key, 1).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
         settings
             .restart_of
             .insert(name.clone(), RestartPolicy::new(count("max_restart")?, count("max_relocate")?));
         let mut group = BTreeMap::new();
-        for member in list(service, "group") {
+        for member in list(service, "group")? {
             let priority = u32::try_from(number(member, "priority", 0)?).unwrap_or(u32::MAX);
-            group.insert(id::<HostId>(text(member, "host")?)?, priority);
+            group.insert(known_host(text(member, "host")?)?, priority);
         }
         if service["restricted"] == json!(true) {
             let allowed = HostSet::of_hosts(group.keys().cloned());
@@ -123,9 +170,9 @@ fn story(file: &Value) -> Result<Story, String> {
             builder = builder.rule(Rule::hard(format!("group-{n}"), kind));
         }
         groups.insert(name.clone(), group);
-        for (k, affinity) in list(service, "affinity").iter().enumerate() {
+        for (k, affinity) in list(service, "affinity")?.iter().enumerate() {
             let mut members = vec![name.clone()];
-            for with in list(affinity, "with") {
+            for with in list(affinity, "with")? {
                 members.push(id(with.as_str().unwrap_or_default())?);
             }
             let kind = match text(affinity, "kind")? {
@@ -153,13 +200,30 @@ fn story(file: &Value) -> Result<Story, String> {
     Ok(Story { drill, services, hosts, groups, origins: BTreeMap::new(), down: BTreeSet::new() })
 }
 
-impl Story {
-    fn now_s(&self) -> u64 {
-        self.drill.elapsed_ms() / 1_000
+/// Services with whether they are there from the start: those of the file, and those that an event adds with its own
+/// description (in the event, or under its key `service`).
+fn described(file: &Value) -> Result<Vec<(&Value, bool)>, String> {
+    let mut found: Vec<(&Value, bool)> = list(file, "services")?.iter().map(|it| (it, true)).collect();
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for (service, _) in &found {
+        let name = text(service, "id")?;
+        if !names.insert(name) {
+            return Err(format!("service `{name}` is there twice"));
+        }
     }
+    for event in list(file, "events")?.iter().filter(|event| event["kind"] == json!("service_add")) {
+        let service = if event["service"].is_object() { &event["service"] } else { event };
+        let name = if service["id"].is_null() { text(event, "target")? } else { text(service, "id")? };
+        if names.insert(name) {
+            found.push((service, false));
+        }
+    }
+    Ok(found)
+}
 
+impl Story {
     fn give(&mut self, after_s: u64, input: Input) {
-        let at = Duration::from_secs(self.now_s() + after_s);
+        let at = Duration::from_millis(self.drill.elapsed_ms()) + Duration::from_secs(after_s);
         self.drill.at(at, input);
     }
 
@@ -181,6 +245,14 @@ impl Story {
                 Ok(host)
             } else {
                 Err(format!("event names unknown host `{target}`"))
+            }
+        };
+        let service = || -> Result<ComponentId, String> {
+            let service: ComponentId = id(target)?;
+            if self.services.contains(&service) {
+                Ok(service)
+            } else {
+                Err(format!("event names unknown service `{target}`"))
             }
         };
         match kind {
@@ -231,14 +303,18 @@ impl Story {
                 let known = Event::HostFailed { host, evidence: DeathEvidence::PowerOff };
                 self.give(121, Input::Event(known));
             }
-            "service_add" => self.order(Order::SetReplicas(id(target)?, 1)),
-            "service_remove" => self.order(Order::SetReplicas(id(target)?, 0)),
+            "service_add" => self.order(Order::SetReplicas(service()?, 1)),
+            "service_remove" => self.order(Order::SetReplicas(service()?, 0)),
             "service_state" => {
-                let started = text(event, "state")? == "started";
-                self.order(Order::SetReplicas(id(target)?, u32::from(started)));
+                let wanted = u32::from(started(event)?);
+                self.order(Order::SetReplicas(service()?, wanted));
             }
             "service_move" => {
-                let (service, to): (ComponentId, HostId) = (id(target)?, id(text(event, "host")?)?);
+                let key = if event["host"].is_null() { "to" } else { "host" };
+                let (service, to): (ComponentId, HostId) = (service()?, id(text(event, key)?)?);
+                if !self.hosts.contains(&to) {
+                    return Err(format!("event names unknown host `{to}`"));
+                }
                 if let Some((replica, _, _)) = self.place(&service) {
                     self.order(Order::Move(replica, to));
                 }
@@ -247,7 +323,7 @@ impl Story {
                 let scope = match target {
                     "all" => Scope::All,
                     name if self.hosts.iter().any(|host| host.as_str() == name) => Scope::Host(id(name)?),
-                    name => Scope::Component(id(name)?),
+                    _ => Scope::Component(service()?),
                 };
                 self.order(if kind == "freeze" { Order::Freeze(scope) } else { Order::Thaw(scope) });
             }
@@ -282,23 +358,36 @@ impl Story {
     }
 }
 
+/// How often services are looked at for their way back.
+const FAIL_BACK_MS: u64 = 15_000;
+
 fn play(file: &Value) -> Result<Value, String> {
+    if !file.is_object() {
+        return Err("expected an object with `hosts`, `services` and `events`".to_owned());
+    }
     let mut story = story(file)?;
     let mut events: Vec<(u64, &Value)> = Vec::new();
-    for event in list(file, "events") {
-        events.push((number(event, "at_s", 0)?, event));
+    for event in list(file, "events")? {
+        events.push((millis(event, "at_s", 0)?, event));
     }
     events.sort_by_key(|(at, _)| *at);
-    let until = number(file, "until_s", 600)?.min(7 * 86_400);
+    let until = millis(file, "until_s", 600_000)?;
     let mut next = events.into_iter().peekable();
-    while story.now_s() < until {
-        while let Some((_, event)) = next.next_if(|(at, _)| *at <= story.now_s()) {
+    let mut fail_back = FAIL_BACK_MS;
+    while story.drill.elapsed_ms() < until {
+        let now = story.drill.elapsed_ms();
+        while let Some((_, event)) = next.next_if(|(at, _)| *at <= now) {
             story.event(event)?;
         }
-        story.drill.run_for(Duration::from_secs(1));
-        if story.now_s().is_multiple_of(15) {
+        if now >= fail_back {
             story.fail_back();
+            fail_back = now + FAIL_BACK_MS;
         }
+        let moment = next.peek().map_or(until, |(at, _)| *at).min(fail_back).min(until);
+        story.drill.run_for(Duration::from_millis(moment - now));
+    }
+    for (_, event) in next.filter(|(at, _)| *at <= until) {
+        story.event(event)?;
     }
     Ok(report(file, &story))
 }

@@ -2,8 +2,8 @@
 //!
 //! INSTANCE is a placement instance (JSON, plain or .gz) with, optionally, `mem_mib` and `dirty_mib_s` per component
 //! and `link_mbit_s` per host; FROM and TO are `{"assignment":[host or null, …]}`, or an instance whose `initial` is
-//! taken. Prints and checks the plan; the last line is JSON. Exit 1 with the circle where no order exists, 2 on bad
-//! input.
+//! taken. Groups of `anti_affinity` and `spread` that hold at both ends hold on the way, `pinned` zones bind detours.
+//! Prints and checks the plan; the last line is JSON. Exit 1 with the circle where no order exists, 2 on bad input.
 
 use serde_json::{Value, json};
 use std::io::Read as _;
@@ -40,7 +40,10 @@ fn solve(problem: &PlanProblem, svg: Option<String>) -> ExitCode {
                 "no order exists: these wait for each other and there is no pivot: {}",
                 cycle.join(" -> ")
             );
-            println!("{}", json!({"steps": 0, "cycle": cycle, "violations": []}));
+            let figures = json!({
+                "steps": 0, "makespan_s": null, "lower_bound_s": null, "pivots": 0, "violations": [], "cycle": cycle,
+            });
+            println!("{figures}");
             return ExitCode::from(1);
         }
         Err(error) => return fail(&error.to_string()),
@@ -63,7 +66,22 @@ fn solve(problem: &PlanProblem, svg: Option<String>) -> ExitCode {
             step.end_ms as f64 / 1e3
         );
     }
-    println!("critical path: {} steps", found.critical_path.len());
+    let path: Vec<String> = found
+        .critical_path
+        .iter()
+        .map(|&at| {
+            problem
+                .items
+                .get(found.steps[at].item)
+                .map_or_else(|| "host".to_owned(), |item| item.name.clone())
+        })
+        .collect();
+    println!(
+        "makespan {:.3} s, no plan is shorter than {:.3} s; critical path: {}",
+        found.makespan_ms as f64 / 1e3,
+        found.lower_bound_ms as f64 / 1e3,
+        path.join(" -> ")
+    );
     let violations = check_plan(problem, &settings, &found);
     for violation in &violations {
         println!("violation: {violation}");
@@ -84,86 +102,162 @@ fn solve(problem: &PlanProblem, svg: Option<String>) -> ExitCode {
     if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
-fn read_all(paths: &[&String; 3]) -> Result<PlanProblem, String> {
-    let instance = read(paths[0])?;
-    let (from, to) = (assignment(&read(paths[1])?, paths[1])?, assignment(&read(paths[2])?, paths[2])?);
-    let list = |key: &str| {
-        instance[key].as_array().ok_or_else(|| format!("{}: `{key}` is missing, expected a list", paths[0]))
-    };
-    let number = |value: &Value, key: &str, place: &str| {
-        value[key]
-            .as_u64()
-            .ok_or_else(|| format!("{}: {place}.{key} is {}, expected a whole number", paths[0], value[key]))
-    };
-    let mut problem = PlanProblem::new();
-    for (h, host) in list("hosts")?.iter().enumerate() {
-        let place = format!("hosts[{h}]");
-        let capacity = vec![
-            number(host, "cpu", &place)?,
-            number(host, "mem", &place)?,
-            host["net"].as_u64().unwrap_or(0),
-        ];
-        let mbit = host["link_mbit_s"].as_u64().or_else(|| host["net"].as_u64()).unwrap_or(1_000);
-        problem.hosts.push(PlanHost::new(format!("h{h}"), capacity, mbit.max(1) * 125_000));
-    }
-    for (c, component) in list("components")?.iter().enumerate() {
-        let place = format!("components[{c}]");
-        let mem = number(component, "mem", &place)?;
-        let demand = vec![number(component, "cpu", &place)?, mem, component["net"].as_u64().unwrap_or(0)];
-        let at = |spots: &[Option<u64>], file: &String| match spots.get(c) {
-            Some(Some(h)) => {
-                usize::try_from(*h).map(Spot::On).map_err(|_| format!("{file}: assignment[{c}] is {h}"))
-            }
-            Some(None) => Ok(Spot::Nowhere),
-            None => {
-                Err(format!("{file}: assignment has {} entries, expected one per component", spots.len()))
-            }
-        };
-        let memory = component["mem_mib"].as_u64().unwrap_or(mem).saturating_mul(1 << 20);
-        let mut item =
-            PlanItem::new(format!("c{c}"), demand, memory, at(&from, paths[1])?, at(&to, paths[2])?);
-        item.dirty_bytes_per_s = component["dirty_mib_s"].as_u64().unwrap_or(0).saturating_mul(1 << 20);
-        problem.items.push(item);
-    }
-    // Components that must be on different hosts stay so during the plan, where both ends have them so.
-    let group: Vec<u32> = (0..).take(problem.hosts.len()).collect();
-    for members in instance["anti_affinity"].as_array().into_iter().flatten() {
-        let members: Vec<usize> = members
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_u64)
-            .filter_map(|m| usize::try_from(m).ok())
-            .collect();
-        let distinct = |spots: &[Option<u64>]| {
-            let mut hosts: Vec<u64> =
-                members.iter().filter_map(|&m| spots.get(m).copied().flatten()).collect();
-            let count = hosts.len();
-            hosts.sort_unstable();
-            hosts.dedup();
-            hosts.len() == count
-        };
-        if distinct(&from) && distinct(&to) {
-            problem.rules.push(PlanRule::Apart { members, group: group.clone() });
+/// Input with its name, for messages.
+struct Input<'a> {
+    path: &'a str,
+    value: Value,
+}
+
+impl Input<'_> {
+    fn list(&self, key: &str) -> Result<&[Value], String> {
+        match &self.value[key] {
+            Value::Array(list) => Ok(list),
+            other => Err(format!("{}: `{key}` is {other}, expected a list", self.path)),
         }
     }
+
+    /// A list that may be missing.
+    fn optional(&self, key: &str) -> Result<&[Value], String> {
+        if self.value[key].is_null() { Ok(&[]) } else { self.list(key) }
+    }
+
+    fn whole(&self, of: &Value, key: &str, place: &str, default: Option<u64>) -> Result<u64, String> {
+        match (&of[key], default) {
+            (Value::Null, Some(value)) => Ok(value),
+            (value, _) => value
+                .as_u64()
+                .ok_or_else(|| format!("{}: {place}.{key} is {value}, expected a whole number", self.path)),
+        }
+    }
+
+    /// A rate or an amount, which may have a fraction; in units of which one is `unit`.
+    fn amount(&self, of: &Value, key: &str, place: &str, unit: f64, default: u64) -> Result<u64, String> {
+        match &of[key] {
+            Value::Null => Ok(default),
+            value => {
+                let found = value.as_f64().map(|v| v * unit).filter(|v| (0.0..1e18).contains(v));
+                let found = found.ok_or_else(|| {
+                    format!("{}: {place}.{key} is {value}, expected a number from 0", self.path)
+                })?;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "checked just here"
+                )]
+                Ok(found.round() as u64)
+            }
+        }
+    }
+
+    fn members(&self, value: &Value, key: &str, count: usize) -> Result<Vec<usize>, String> {
+        let bad = || format!("{}: a group of `{key}` is {value}, expected numbers below {count}", self.path);
+        let list = value.as_array().ok_or_else(bad)?;
+        let member = |m: &Value| m.as_u64().and_then(|m| usize::try_from(m).ok()).filter(|&m| m < count);
+        list.iter().map(|m| member(m).ok_or_else(bad)).collect()
+    }
+
+    /// Where everything is.
+    fn spots(&self, components: usize, hosts: usize) -> Result<Vec<Spot>, String> {
+        let key = if self.value["assignment"].is_null() { "initial" } else { "assignment" };
+        if self.value[key].is_null() {
+            return Err(format!("{}: `assignment` is missing, expected a list of host numbers", self.path));
+        }
+        let list = self.list(key)?;
+        if list.len() != components {
+            return Err(format!(
+                "{}: {key} has {} entries, expected {components}, one per component",
+                self.path,
+                list.len()
+            ));
+        }
+        let spot = |(c, host): (usize, &Value)| {
+            let known = host.as_u64().and_then(|h| usize::try_from(h).ok()).filter(|&h| h < hosts);
+            match (host, known) {
+                (Value::Null, _) => Ok(Spot::Nowhere),
+                (_, Some(h)) => Ok(Spot::On(h)),
+                _ => Err(format!(
+                    "{}: {key}[{c}] is {host}, expected a host number below {hosts} or null",
+                    self.path
+                )),
+            }
+        };
+        list.iter().enumerate().map(spot).collect()
+    }
+}
+
+fn read_all(paths: &[&String; 3]) -> Result<PlanProblem, String> {
+    let input = |k: usize| read(paths[k]).map(|value| Input { path: paths[k], value });
+    let (instance, from, to) = (input(0)?, input(1)?, input(2)?);
+    let (hosts, components) = (instance.list("hosts")?, instance.list("components")?);
+    let mut problem = PlanProblem::new();
+    let mut zones: Vec<u64> = Vec::new();
+    for (h, host) in hosts.iter().enumerate() {
+        let place = format!("hosts[{h}]");
+        let net = instance.whole(host, "net", &place, Some(0))?;
+        let room = |key| instance.whole(host, key, &place, None);
+        let capacity = vec![room("cpu")?, room("mem")?, net];
+        let default = if net > 0 { net * 125_000 } else { 125_000_000 };
+        let link = instance.amount(host, "link_mbit_s", &place, 125_000.0, default)?;
+        problem.hosts.push(PlanHost::new(format!("h{h}"), capacity, link.max(1)));
+        zones.push(instance.whole(host, "zone", &place, Some(0))?);
+    }
+    let (begin, end) = (from.spots(components.len(), hosts.len())?, to.spots(components.len(), hosts.len())?);
+    for (c, component) in components.iter().enumerate() {
+        let place = format!("components[{c}]");
+        let mem = instance.whole(component, "mem", &place, None)?;
+        let cpu = instance.whole(component, "cpu", &place, None)?;
+        let demand = vec![cpu, mem, instance.whole(component, "net", &place, Some(0))?];
+        let mib = f64::from(1 << 20);
+        let memory = instance.amount(component, "mem_mib", &place, mib, mem.saturating_mul(1 << 20))?;
+        let mut item = PlanItem::new(format!("c{c}"), demand, memory, begin[c], end[c]);
+        item.dirty_bytes_per_s = instance.amount(component, "dirty_mib_s", &place, mib, 0)?;
+        problem.items.push(item);
+    }
+    problem.rules = rules(&instance, &zones, &begin, &end)?;
     Ok(problem)
 }
 
-fn assignment(value: &Value, path: &str) -> Result<Vec<Option<u64>>, String> {
-    let list = value["assignment"].as_array().or_else(|| value["initial"].as_array());
-    let list =
-        list.ok_or_else(|| format!("{path}: `assignment` is missing, expected a list of host numbers"))?;
-    list.iter()
-        .enumerate()
-        .map(|(c, host)| match host {
-            Value::Null => Ok(None),
-            other => other
-                .as_u64()
-                .map(Some)
-                .ok_or_else(|| format!("{path}: assignment[{c}] is {other}, expected a host number or null")),
-        })
-        .collect()
+/// Rules that hold at both ends hold on the way.
+fn rules(instance: &Input<'_>, zones: &[u64], begin: &[Spot], end: &[Spot]) -> Result<Vec<PlanRule>, String> {
+    let mut rules = Vec::new();
+    let hosts: Vec<u32> = (0..).take(zones.len()).collect();
+    let by_zone: Vec<u32> = zones.iter().map(|&zone| u32::try_from(zone).unwrap_or(u32::MAX)).collect();
+    let domains = |members: &[usize], spots: &[Spot], group: &[u32]| {
+        let mut found: Vec<u32> = members.iter().filter_map(|&m| spots[m].host()).map(|h| group[h]).collect();
+        let placed = found.len();
+        found.sort_unstable();
+        found.dedup();
+        (found.len(), placed)
+    };
+    for value in instance.optional("anti_affinity")? {
+        let members = instance.members(value, "anti_affinity", begin.len())?;
+        let apart = |spots: &[Spot]| {
+            let (distinct, placed) = domains(&members, spots, &hosts);
+            distinct == placed
+        };
+        if apart(begin) && apart(end) {
+            rules.push(PlanRule::Apart { members, group: hosts.clone() });
+        }
+    }
+    for value in instance.optional("spread")? {
+        let members = instance.members(&value["members"], "spread", begin.len())?;
+        let wanted =
+            usize::try_from(instance.whole(value, "min_zones", "spread[]", Some(1))?).unwrap_or(usize::MAX);
+        let holds = |spots: &[Spot]| domains(&members, spots, &by_zone).0 >= wanted;
+        if holds(begin) && holds(end) {
+            rules.push(PlanRule::Spread { members, group: by_zone.clone(), min_domains: wanted });
+        }
+    }
+    for value in instance.optional("pinned")? {
+        let members = instance.members(&json!([value["component"]]), "pinned", begin.len())?;
+        let allowed: Vec<u64> =
+            value["zones"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+        let allowed: Vec<bool> = zones.iter().map(|zone| allowed.contains(zone)).collect();
+        if members.iter().all(|&m| end[m].host().is_none_or(|h| allowed[h])) {
+            rules.push(PlanRule::Fence { members, allowed });
+        }
+    }
+    Ok(rules)
 }
 
 fn read(path: &str) -> Result<Value, String> {
