@@ -44,7 +44,8 @@ mod workspace;
 pub use extractor::{Extractor, FeatureError};
 pub use feature::{Feature, UnknownFeature, ValueKind};
 pub use parameter::{
-    Aggregate, AutoLag, DickeyFullerAttribute, FourierPart, Number, Query, SpectrumMoment, TrendAttribute,
+    Aggregate, AutoLag, DickeyFullerAttribute, FourierPart, Number, ProfileFigure, Query, SpectrumMoment,
+    TrendAttribute,
 };
 pub use pipeline::{Fill, Pipeline, PipelineError};
 pub use selection::{

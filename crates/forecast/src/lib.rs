@@ -10,9 +10,9 @@
 //!   external regressors, [`Trigonometric`], [`Intermittent`], [`GlobalBoost`] over many series; [`Conformal`] and
 //!   [`Transformed`] wrap any of them.
 //! - [`Backtest`] judges a model by rolling origin; [`metrics`] has the measures; [`Hierarchy`] makes sums add up.
-//! - [`anomaly`] has detectors that judge value by value; [`demand`] leads from load to resources; [`stream`] has windows,
-//!   sketches and event time; [`features`] describes series by numbers, also in rolling and event-time [`window`]s; [`drift`]
-//!   detects changes of distribution.
+//! - [`anomaly`] has detectors that judge value by value; [`demand`] leads from load to resources;
+//!   [`window`] has rolling and event-time windows, mergeable summaries and joins; [`features`] describes series by numbers,
+//!   also in those windows; [`drift`] detects changes of distribution.
 //! - [`Series`], [`resample`], [`counter_rate`], [`fill_gaps`], [`repair_outliers`], [`find_seasons`], [`change_points`]
 //!   prepare data.
 //!
@@ -78,7 +78,6 @@ mod series;
 mod smoothing;
 mod state_space;
 mod stats;
-pub mod stream;
 mod theta;
 mod transform;
 mod trigonometric;

@@ -11,6 +11,7 @@ pub(super) mod patterns;
 pub(super) mod peaks;
 pub(super) mod reoccurrence;
 pub(super) mod shape;
+pub(super) mod similar;
 pub(super) mod spectrum;
 pub(super) mod templates;
 pub(super) mod trend;

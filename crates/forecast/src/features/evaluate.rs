@@ -1,11 +1,11 @@
 //! From a feature to its value.
 
 use super::calculators::{
-    change, counts, dependence, histogram, langevin, location, patterns, shape, spectrum, templates, trend,
-    wavelet,
+    change, counts, dependence, histogram, langevin, location, patterns, shape, similar, spectrum, templates,
+    trend, wavelet,
 };
 use super::feature::Feature;
-use super::parameter::{Aggregate, DickeyFullerAttribute, TrendAttribute};
+use super::parameter::{Aggregate, DickeyFullerAttribute, ProfileFigure, Query, TrendAttribute};
 use super::sum::{dot, quantile_sorted};
 use super::workspace::{CorridorKey, Workspace};
 
@@ -204,9 +204,29 @@ fn complexity(f: &Feature, w: &mut Workspace) -> Option<f64> {
         Feature::PermutationEntropy { dimension, tau } => {
             patterns::permutation_entropy(&w.x, dimension, tau, &mut w.patterns)
         }
-        Feature::QuerySimilarityCount { .. } => f64::NAN,
+        Feature::QuerySimilarityCount { query: Query::None, .. } => f64::NAN,
+        Feature::QuerySimilarityCount { query: Query::Values(ref query), threshold } => {
+            similar::query_count(&w.x, query, threshold)
+        }
+        Feature::MatrixProfile { feature, threshold, windows } => {
+            profile_figure(w.profile(windows, threshold), feature)
+        }
         _ => return None,
     })
+}
+
+fn profile_figure(sorted: &[f64], figure: ProfileFigure) -> f64 {
+    if sorted.is_empty() {
+        return f64::NAN;
+    }
+    match figure {
+        ProfileFigure::Min => sorted[0],
+        ProfileFigure::Max => sorted[sorted.len() - 1],
+        ProfileFigure::Mean => sorted.iter().sum::<f64>() / sorted.len() as f64,
+        ProfileFigure::Median => quantile_sorted(sorted, 0.5),
+        ProfileFigure::Quarter => quantile_sorted(sorted, 0.25),
+        ProfileFigure::ThreeQuarters => quantile_sorted(sorted, 0.75),
+    }
 }
 
 fn change_quantiles(w: &mut Workspace, key: CorridorKey, f_agg: Aggregate) -> f64 {

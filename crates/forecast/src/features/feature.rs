@@ -1,8 +1,8 @@
 //! The catalogue: every feature with its typed parameters and its name.
 
 use super::parameter::{
-    Aggregate, AutoLag, DickeyFullerAttribute, FourierPart, Number, Parameter, Query, SpectrumMoment,
-    TrendAttribute,
+    Aggregate, AutoLag, DickeyFullerAttribute, FourierPart, Number, Parameter, ProfileFigure, Query,
+    SpectrumMoment, TrendAttribute,
 };
 use core::fmt;
 use core::str::FromStr;
@@ -64,8 +64,10 @@ macro_rules! features {
                 match self {
                     $(Self::$variant $({ $($field),+ })? => {
                         $(let mut text = String::new();
-                        $(text.push_str(concat!("__", stringify!($field), "_"));
-                        $field.write(&mut text);)+
+                        $(if !$field.is_absent() {
+                            text.push_str(concat!("__", stringify!($field), "_"));
+                            $field.write(&mut text);
+                        })+
                         f.write_str(&text)?;)?
                     })+
                 }
@@ -240,8 +242,11 @@ features! {
     FourierEntropy "fourier_entropy" { bins: usize };
     /// Entropy of ordinal patterns (Bandt and Pompe 2002); windows start every `tau` points.
     PermutationEntropy "permutation_entropy" { dimension: usize, tau: usize };
-    /// Number of subsequences similar to a query; NaN without a query.
+    /// Number of stretches within a z-normalised Euclidean distance of a query; NaN without a query.
     QuerySimilarityCount "query_similarity_count" { query: Query, threshold: f64 };
+    /// Figure of the matrix profile (distances of every stretch to its nearest other one) for `windows` values, or without
+    /// `windows` for the longest useful window at the correlation `threshold`. In no default set; O(n²) per window.
+    MatrixProfile "matrix_profile" { feature: ProfileFigure, threshold: f64, windows: Option<usize> };
     /// Mean of the `number_of_maxima` largest absolute values; NaN when there are not more values than that.
     MeanNAbsoluteMax "mean_n_absolute_max" { number_of_maxima: usize };
     /// catch22: mode of the histogram with 5 bins.
@@ -324,7 +329,7 @@ fn take<T: Parameter>(name: &str, tokens: &mut Vec<&str>, prefix: &str) -> Resul
         }
     }
     let parameter = prefix.strip_suffix('_').unwrap_or(prefix);
-    Err(unknown(name, &format!("parameter `{parameter}` is missing or cannot be read")))
+    T::absent().ok_or_else(|| unknown(name, &format!("parameter `{parameter}` is missing or cannot be read")))
 }
 
 #[cfg(feature = "serde")]

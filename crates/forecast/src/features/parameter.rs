@@ -39,6 +39,14 @@ impl From<f64> for Number {
 pub(crate) trait Parameter: Sized {
     fn write(&self, out: &mut String);
     fn read(text: &str) -> Option<Self>;
+    /// What a name without this parameter means; `None` when it must be there.
+    fn absent() -> Option<Self> {
+        None
+    }
+    /// Whether the value is spelled by leaving the parameter out.
+    fn is_absent(&self) -> bool {
+        false
+    }
 }
 
 impl Parameter for usize {
@@ -232,23 +240,77 @@ word! {
     }
 }
 
-/// The query of [`Feature::QuerySimilarityCount`](super::Feature::QuerySimilarityCount); only the absent query, spelled
-/// `None`, exists in feature names, and the feature is then NaN by definition.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+word! {
+    /// Which figure of the matrix profile is wanted.
+    ProfileFigure {
+        /// Smallest distance: the best pair.
+        Min = "min",
+        /// Largest distance: the stretch least like any other.
+        Max = "max",
+        /// Mean distance.
+        Mean = "mean",
+        /// Middle distance.
+        Median = "median",
+        /// Lower quartile.
+        Quarter = "25",
+        /// Upper quartile.
+        ThreeQuarters = "75",
+    }
+}
+
+/// Length of the stretches of a matrix profile; absent from the name when the longest useful one is looked for.
+impl Parameter for Option<usize> {
+    fn write(&self, out: &mut String) {
+        if let Some(v) = self {
+            v.write(out);
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        usize::read(text).map(Some)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
+}
+
+/// The query of [`Feature::QuerySimilarityCount`](super::Feature::QuerySimilarityCount): a list of values, spelled
+/// `[1.0, 2.5, 2.0]`, or `None`, with which the feature is NaN by definition.
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Query {
     /// No query given.
     #[default]
     None,
+    /// The values to look for, at least three.
+    Values(Vec<f64>),
 }
 
 impl Parameter for Query {
     fn write(&self, out: &mut String) {
-        out.push_str("None");
+        let Self::Values(values) = self else {
+            out.push_str("None");
+            return;
+        };
+        out.push('[');
+        for (i, v) in values.iter().enumerate() {
+            out.push_str(if i == 0 { "" } else { ", " });
+            write_float(*v, out);
+        }
+        out.push(']');
     }
 
     fn read(text: &str) -> Option<Self> {
-        (text == "None").then_some(Self::None)
+        if text == "None" {
+            return Some(Self::None);
+        }
+        let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+        inner.split(',').map(|t| f64::read(t.trim())).collect::<Option<_>>().map(Self::Values)
     }
 }
 

@@ -7,6 +7,7 @@ use super::calculators::patterns::PatternScratch;
 use super::calculators::peaks::Support;
 use super::calculators::reoccurrence::Reoccurrence;
 use super::calculators::shape::Basics;
+use super::calculators::similar::sorted_profile;
 use super::calculators::spectrum::{SpectrumMoments, Welch};
 use super::calculators::templates::{Matches, TemplateScratch, count_matches};
 use super::calculators::trend::Trend;
@@ -72,6 +73,7 @@ pub(super) struct Workspace {
     drifts: Vec<Drift>,
     unit_roots: Vec<(AutoLag, DickeyFuller)>,
     matches: Vec<((usize, u64), Matches)>,
+    profiles: Vec<((Option<usize>, u64), Vec<f64>)>,
     // Kept from series to series.
     pub(super) plans: FftPlans,
     welch: Welch,
@@ -100,7 +102,18 @@ impl Workspace {
         self.drifts.clear();
         self.unit_roots.clear();
         self.matches.clear();
+        self.profiles.clear();
         self.ridges.reset();
+    }
+
+    /// The sorted matrix profile.
+    pub(super) fn profile(&mut self, window: Option<usize>, threshold: f64) -> &[f64] {
+        let key = (window, threshold.to_bits());
+        let at = self.profiles.iter().position(|p| p.0 == key).unwrap_or_else(|| {
+            self.profiles.push((key, sorted_profile(&self.x, window, threshold)));
+            self.profiles.len() - 1
+        });
+        &self.profiles[at].1
     }
 
     pub(super) fn sorted(&mut self) -> &[f64] {
