@@ -1,7 +1,7 @@
 //! Judges forecasting models on files of series by the protocol that `datasets.json` beside each file names.
 //!
 //! `cargo run --release --example forecast_eval -- FILE.csv.gz... [--dataset NAME] [--meta F] [--model auto] [--capacity 0.95]
-//! [--out F.csv] [--every K] [--threads N]`; the last line of standard output is one line of JSON.
+//! [--out F.csv] [--plot F.svg] [--every K] [--threads N]`; `--plot` draws ten of the forecasts, evenly chosen; the last line of standard output is one line of JSON.
 
 use std::{
     collections::BTreeMap,
@@ -11,10 +11,14 @@ use std::{
     process::ExitCode,
     time::Instant,
 };
+#[path = "evaluation/plot.rs"]
+mod plot;
+
 use vm_ecosystem::forecast::{self as fc, Fitted, Forecast, Forecaster, metrics};
 
 const USAGE: &str = "usage: forecast_eval FILE.csv[.gz]... [--dataset NAME] [--meta datasets.json] [--model NAME] \
-                     [--capacity RATE] [--out FILE.csv] [--every K] [--threads N]";
+                     [--capacity RATE] [--out FILE.csv] [--plot FILE.svg] \
+                     [--every K] [--threads N]";
 const MODELS: &str = "auto, naive, snaive, snaive-long, ets, hw, mstl-ets, mstl-theta, smoothing, lags";
 
 /// What `datasets.json` says about one file.
@@ -58,6 +62,7 @@ struct Options {
     model: String,
     capacity: Option<f64>,
     out: Option<PathBuf>,
+    plot: Option<PathBuf>,
     every: usize,
     threads: usize,
 }
@@ -83,6 +88,7 @@ fn parse_options() -> Result<Options, String> {
         model: "auto".into(),
         capacity: None,
         out: None,
+        plot: None,
         every: 1,
         threads: 1,
     };
@@ -102,6 +108,7 @@ fn parse_options() -> Result<Options, String> {
                 }
                 o.capacity = Some(rate);
             }
+            "--plot" => o.plot = Some(value()?.into()),
             "--every" => o.every = positive(&value()?, "--every")?,
             "--threads" => o.threads = positive(&value()?, "--threads")?,
             "--help" | "-h" => return Err(USAGE.into()),
@@ -143,6 +150,7 @@ fn run() -> Result<String, String> {
         "excess",
         "ms/series"
     );
+    let mut panels = Vec::new();
     for file in &options.files {
         let protocol = read_protocol(file, &options)?;
         let tasks = read_tasks(file, &protocol, options.every)?;
@@ -150,6 +158,9 @@ fn run() -> Result<String, String> {
         let mut per_series: BTreeMap<&str, Vec<Judged>> = BTreeMap::new();
         for (task, (judged, forecast)) in tasks.iter().zip(results) {
             per_series.entry(&task.series).or_default().push(judged);
+            if options.plot.is_some() {
+                panels.push(panel(&protocol.name, task, &judged, &forecast));
+            }
             if options.out.is_some() {
                 write_forecast(&mut csv, task, &forecast);
             }
@@ -165,7 +176,30 @@ fn run() -> Result<String, String> {
     if let Some(path) = &options.out {
         std::fs::write(path, csv).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
     }
+    if let Some(path) = &options.plot {
+        let every = panels.len().div_ceil(PANELS).max(1);
+        let chosen: Vec<plot::Panel> = panels.into_iter().step_by(every).collect();
+        std::fs::write(path, plot::page(&chosen))
+            .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    }
     Ok(summary(&all, options.capacity.is_some()))
+}
+
+/// Most pictures on a page.
+const PANELS: usize = 10;
+
+/// The last horizons of the past, and the forecast.
+fn panel(set: &str, task: &Task, judged: &Judged, forecast: &Forecast) -> plot::Panel {
+    let shown = task.train.len().min(3 * forecast.point.len().max(20));
+    let band = &forecast.intervals[0];
+    plot::Panel {
+        title: format!("{set} {}: MASE {:.2}", task.series, judged.mase),
+        past: task.train[task.train.len() - shown..].to_vec(),
+        point: forecast.point.clone(),
+        lower: band.lower.clone(),
+        upper: band.upper.clone(),
+        actual: task.actual.clone(),
+    }
 }
 
 fn read_text(path: &Path) -> Result<String, String> {

@@ -92,13 +92,17 @@ impl Forecaster for Intermittent {
             return Err(FitError::NotPositive { index, value: values[index] });
         }
         let first = values.iter().position(|v| *v > 0.0);
-        let observed = values.iter().filter(|v| !v.is_nan()).count() as f64;
-        let demands = values.iter().filter(|v| **v > 0.0).count() as f64;
+        let known = values.iter().position(|v| !v.is_nan());
         let mut fitted = FittedIntermittent {
             settings: *self,
             size: first.map_or(0.0, |i| values[i]),
             interval: first.map_or(f64::INFINITY, |i| (i + 1) as f64),
-            probability: demands / observed.max(1.0),
+            // The smoothed share starts at the first value known: nothing, unless that was a demand.
+            probability: match first {
+                Some(at) if known == Some(at) => 1.0,
+                Some(_) => self.beta,
+                None => 0.0,
+            },
             since: 0.0,
             squares: 0.0,
             count: 0.0,

@@ -9,7 +9,8 @@
 //!   [`AutoArima`], [`Structural`], [`Mstl`] around any base, [`SeasonalSmoothing`], [`LagRegression`], [`Regression`] with
 //!   external regressors, [`Trigonometric`], [`Intermittent`], [`GlobalBoost`] over many series; [`Conformal`] and
 //!   [`Transformed`] wrap any of them.
-//! - [`Backtest`] judges a model by rolling origin; [`metrics`] has the measures; [`Hierarchy`] makes sums add up.
+//! - [`Baseline`] says what is normal at each time of the season. [`Backtest`] judges a model by rolling origin; [`metrics`]
+//!   has the measures; [`Hierarchy`] makes sums add up.
 //! - [`anomaly`] has detectors that judge value by value; [`demand`] leads from load to resources;
 //!   [`window`] has rolling and event-time windows, mergeable summaries and joins; [`features`] describes series by numbers,
 //!   also in those windows; [`drift`] detects changes of distribution.
@@ -46,6 +47,7 @@ pub mod anomaly;
 mod arima;
 mod auto;
 mod backtest;
+mod baseline;
 mod boost;
 #[cfg(feature = "calendar")]
 mod calendar;
@@ -87,6 +89,7 @@ pub mod window;
 pub use arima::{Arima, ArimaOrder, AutoArima, FittedArima};
 pub use auto::{Auto, FittedAuto};
 pub use backtest::{Backtest, BacktestError, BacktestReport, Fold};
+pub use baseline::{Baseline, Normal};
 pub use boost::{FittedGlobalBoost, GlobalBoost};
 #[cfg(feature = "calendar")]
 pub use calendar::{CalendarColumns, CalendarError};

@@ -66,6 +66,11 @@ impl StateSpace {
         })
     }
 
+    /// Covariance of the state before the first observation, column by column.
+    pub(crate) fn into_covariance(self) -> Vec<f64> {
+        self.covariance.iter().copied().collect()
+    }
+
     fn observe(&mut self, value: f64) -> Step {
         let pz: DVector<f64> = &self.covariance * &self.design;
         let f = self.design.dot(&pz) + self.noise;

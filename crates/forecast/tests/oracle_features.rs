@@ -158,3 +158,51 @@ fn features_of_synthetic_series_are_reproduced() {
     assert_eq!(lines, 1176);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// A wave with reproducible noise.
+fn wave() -> Vec<f64> {
+    (0..120)
+        .map(|i| {
+            30.0 + 8.0 * (std::f64::consts::TAU * f64::from(i) / 12.0).sin()
+                + 0.4 * f64::from((i * i * 7 + 3 * i) % 11 - 5)
+        })
+        .collect()
+}
+
+fn value_of(name: &str, x: &[f64]) -> f64 {
+    let feature: Feature = name.parse().expect("a feature name");
+    assert_eq!(feature.to_string(), name);
+    let set: FeatureSet = [feature].into_iter().collect();
+    Extractor::new(set).expect("valid parameters").extract(x).expect("finite values")[0]
+}
+
+#[test]
+fn query_similarity_counts_equal_those_of_tsfresh() {
+    for (threshold, expected) in [(0.5, 0.0), (1.0, 0.0), (1.5, 4.0), (2.0, 11.0)] {
+        let name =
+            format!("query_similarity_count__query_[1.0, 2.0, 4.0, 3.0, 1.0]__threshold_{threshold:?}");
+        assert_eq!(value_of(&name, &wave()), expected, "{name}");
+    }
+    assert!(value_of("query_similarity_count__query_None__threshold_0.0", &wave()).is_nan());
+}
+
+#[test]
+fn the_matrix_profile_equals_the_definition_computed_with_numpy() {
+    // tsfresh's own calculator needs a package that current Python no longer runs.
+    let expected = [
+        ("min", 0.8024048223748934),
+        ("max", 0.9128142699613858),
+        ("mean", 0.8477721935589466),
+        ("median", 0.8479664866612846),
+        ("25", 0.8269412367077833),
+        ("75", 0.8681237080807891),
+    ];
+    for (figure, expected) in expected {
+        let name = format!("matrix_profile__feature_\"{figure}\"__threshold_0.98__windows_13");
+        let found = value_of(&name, &wave());
+        assert!((found - expected).abs() < 1e-9, "{name}: {found} instead of {expected}");
+        assert!(
+            value_of(&format!("matrix_profile__feature_\"{figure}\"__threshold_0.9"), &wave()).is_finite()
+        );
+    }
+}

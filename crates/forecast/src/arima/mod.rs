@@ -21,6 +21,7 @@
 mod auto;
 mod difference;
 mod estimate;
+mod exact;
 
 pub use auto::AutoArima;
 
@@ -124,12 +125,22 @@ impl std::fmt::Display for ArimaOrder {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Arima {
     order: ArimaOrder,
+    exact: bool,
 }
 
 impl Arima {
     /// Names the order.
     pub const fn new(order: ArimaOrder) -> Self {
-        Self { order }
+        Self { order, exact: false }
+    }
+
+    /// Exact maximum likelihood by the Kalman filter instead of conditional least squares: better in short series, and gaps
+    /// are skipped instead of filled (a difference that touches a gap is missing). For at most 40 expanded terms, others are
+    /// an error. O(n·(p + q)) per likelihood once the filter has settled.
+    #[must_use]
+    pub const fn with_exact(mut self) -> Self {
+        self.exact = true;
+        self
     }
 }
 
@@ -145,6 +156,7 @@ pub struct FittedArima {
     errors: Vec<f64>, // last errors, oldest first
     variance: f64,
     aicc: f64,
+    log_likelihood: f64,
 }
 
 impl FittedArima {
@@ -156,6 +168,12 @@ impl FittedArima {
     /// Corrected Akaike criterion from the conditional likelihood; comparable among equal differences only.
     pub const fn aicc(&self) -> f64 {
         self.aicc
+    }
+
+    /// Log likelihood of the training data: exact after [`Arima::with_exact`], else given the first values; minus infinity for a model
+    /// from known coefficients.
+    pub const fn log_likelihood(&self) -> f64 {
+        self.log_likelihood
     }
 
     /// Expanded autoregressive coefficients (lag 1 first).
@@ -196,6 +214,7 @@ impl FittedArima {
             errors: vec![0.0; ma.len()],
             variance,
             aicc: f64::INFINITY,
+            log_likelihood: f64::NEG_INFINITY,
         }
     }
 
@@ -234,7 +253,19 @@ impl Forecaster for Arima {
         }
         let filled =
             fill_gaps(values, if order.period > 1 { std::slice::from_ref(&order.period) } else { &[] });
-        estimate::fit(*order, &filled)
+        if !self.exact {
+            return estimate::fit(*order, &filled);
+        }
+        let expanded =
+            (order.p + order.seasonal_p * order.period).max(order.q + order.seasonal_q * order.period + 1);
+        if expanded > exact::MOST_TERMS {
+            return Err(FitError::Setting {
+                name: "expanded terms with exact likelihood",
+                value: expanded as f64,
+                expected: "at most 40",
+            });
+        }
+        estimate::fit_exact(*order, values, &filled)
     }
 }
 

@@ -73,43 +73,62 @@ impl std::fmt::Display for Candidate {
 
 impl Candidate {
     /// True when fitting is so cheap that the back-test fits anew at every origin; others are fitted once and updated.
-    pub(crate) const fn refit(&self) -> bool {
-        matches!(self, Self::Naive(_) | Self::Median(_) | Self::Lags(_) | Self::LogLags(_))
+    pub(crate) const fn refit(&self, cheap: bool) -> bool {
+        match self {
+            Self::Naive(_) | Self::Median(_) => true,
+            Self::Lags(_) | Self::LogLags(_) => !cheap,
+            _ => false,
+        }
     }
 
     /// Candidates for `len` values with these usable seasons (sorted), `horizon` steps ahead.
     pub(crate) fn for_data(len: usize, seasons: &[usize], positive: bool, cheap: bool) -> Vec<Self> {
-        let mut all = Vec::new();
-        all.push(Self::Naive(SeasonalNaive::new(1)));
+        let mut all = vec![Self::Naive(SeasonalNaive::new(1))];
+        let Some(&first) = seasons.first() else {
+            all.push(Self::Lags(LagRegression::new(seasons)));
+            all.push(Self::Lags(LagRegression::new(seasons).with_averages()));
+            if positive {
+                all.push(Self::LogLags(Transformed::new(Transform::Log, LagRegression::new(seasons))));
+            }
+            all.push(Self::Theta(Theta::standard()));
+            all.push(Self::Ets(AutoEts::default()));
+            return all;
+        };
+        let typical = |m: usize, most: usize, neighbours: usize| {
+            SeasonalMedian::new(m, (len / m).min(most)).with_neighbours(neighbours)
+        };
         for &m in seasons {
             all.push(Self::Naive(SeasonalNaive::new(m)));
-            all.push(Self::Median(SeasonalMedian::new(m, (len / m).min(7))));
-            all.push(Self::Median(SeasonalMedian::new(m, (len / m).min(10)).with_neighbours(m / 48)));
+            all.push(Self::Median(typical(m, 7, 0)));
         }
+        for span in [first, first / 8] {
+            all.push(Self::Median(SeasonalMedian::new(1, span.max(1))));
+        }
+        let shape = typical(first, if cheap { 5 } else { 7 }, first / 24).with_level();
+        // What repeats within a 24th of the season: jobs at full hours of a day in short steps.
+        let hour = Some(first / 24).filter(|h| *h >= 4 && first.is_multiple_of(*h));
+        all.push(Self::Median(hour.map_or(shape, |h| shape.with_fine(h))));
+        all.extend(hour.map(|h| Self::Median(SeasonalMedian::new(h, 24))));
         all.push(Self::Lags(LagRegression::new(seasons)));
+        if cheap {
+            return all;
+        }
+        all.push(Self::Median(typical(first, 3, first / 24)));
+        all.extend(hour.map(|_| Self::Median(shape)));
+        all.extend(seasons.iter().map(|&m| Self::Median(typical(m, 10, m / 48))));
+        for span in [3 * first, len] {
+            all.push(Self::Median(SeasonalMedian::new(1, span)));
+        }
+        all.push(Self::Median(typical(first, len, first / 12)));
         all.push(Self::Lags(LagRegression::new(seasons).with_averages()));
         if positive {
             all.push(Self::LogLags(Transformed::new(Transform::Log, LagRegression::new(seasons))));
         }
-        if let Some(&first) = seasons.first() {
-            all.push(Self::Median(SeasonalMedian::new(1, first)));
-            for span in [first / 8, 3 * first, len] {
-                all.push(Self::Median(SeasonalMedian::new(1, span.max(1))));
-            }
-            for (cycles, neighbours) in [(len / first, first / 12), (3, first / 24)] {
-                all.push(Self::Median(SeasonalMedian::new(first, cycles).with_neighbours(neighbours)));
-            }
-            let twice: Vec<usize> = seasons.iter().copied().filter(|m| 2 * m <= len).collect();
-            if !twice.is_empty() {
-                all.push(Self::Smoothing(SeasonalSmoothing::new(&twice)));
-                if !cheap {
-                    all.push(Self::MstlTheta(Mstl::new(seasons, Theta::standard()).with_fast()));
-                    all.push(Self::MstlEts(Mstl::new(seasons, AutoEts::default()).with_fast()));
-                }
-            }
-        } else {
-            all.push(Self::Theta(Theta::standard()));
-            all.push(Self::Ets(AutoEts::default()));
+        let twice: Vec<usize> = seasons.iter().copied().filter(|m| 2 * m <= len).collect();
+        if !twice.is_empty() {
+            all.push(Self::Smoothing(SeasonalSmoothing::new(&twice)));
+            all.push(Self::MstlTheta(Mstl::new(seasons, Theta::standard()).with_fast()));
+            all.push(Self::MstlEts(Mstl::new(seasons, AutoEts::default()).with_fast()));
         }
         all
     }

@@ -13,6 +13,15 @@ const MOST: usize = 12;
 /// Exponent of the weights `(best / error)^p`.
 const SHARPNESS: f64 = 6.0;
 
+/// Most origins with cheap candidates.
+const CHEAP_ORIGINS: usize = 4;
+/// Members with less weight are not worth their time.
+const LEAST: f64 = 0.01;
+
+/// Shares of the weighted median in the combination that are tried.
+const SHARES: [f64; 2] = [0.0, 0.5];
+/// Most moments that the ensemble selection looks at.
+const MOMENTS: usize = 600;
 /// Picks of the ensemble selection.
 const ROUNDS: u32 = 16;
 
@@ -60,7 +69,8 @@ impl Auto {
         let enough = if 3 * longest + 2 * horizon < len { 3 * longest + 1 } else { 0 };
         let first = enough.max(len / 2).min(len - horizon);
         let step = horizon.div_ceil(2);
-        let mut starts: Vec<usize> = (0..self.origins.max(1))
+        let most = if self.cheap { self.origins.min(CHEAP_ORIGINS) } else { self.origins };
+        let mut starts: Vec<usize> = (0..most.max(1))
             .map_while(|k| (len - horizon).checked_sub(k * step))
             .take_while(|&o| o >= first)
             .collect();
@@ -98,7 +108,7 @@ impl Auto {
         let tried = candidates.len();
         let mut judged: Vec<(f64, Candidate, Paths)> = Vec::with_capacity(tried);
         for candidate in candidates {
-            if let Some(paths) = forecasts(&candidate, values, &origins) {
+            if let Some(paths) = forecasts(&candidate, values, &origins, self.cheap) {
                 judged.push((mean_error(&paths, values, &origins), candidate, paths));
             }
         }
@@ -119,32 +129,43 @@ impl Auto {
             greedy.iter().zip(&inverse).map(|(g, i)| 0.5 * g + 0.5 * i / inverse_total).collect();
         let mut members = Vec::with_capacity(judged.len());
         let mut total = 0.0;
-        let mut combined: Paths = vec![vec![0.0; origins.horizon]; origins.starts.len()];
+        let mut kept: Vec<Paths> = Vec::with_capacity(judged.len());
         for ((_, candidate, paths), weight) in judged.into_iter().zip(weights) {
-            let Ok(fitted) = candidate.fit(values) else { continue };
-            for (c, p) in combined.iter_mut().zip(&paths) {
-                c.iter_mut().zip(p).for_each(|(c, p)| *c += weight * p);
+            if weight < LEAST {
+                continue;
             }
+            let Ok(fitted) = candidate.fit(values) else { continue };
             total += weight;
+            kept.push(paths);
             members.push(Member { weight, candidate, fitted });
         }
         if members.is_empty() {
             return Err(FitError::NoCandidate { tried });
         }
         members.iter_mut().for_each(|m| m.weight /= total);
-        combined.iter_mut().flatten().for_each(|c| *c /= total);
+        let weights: Vec<f64> = members.iter().map(|m| m.weight).collect();
+        let (median_share, combined) = SHARES
+            .into_iter()
+            .map(|share| {
+                let at = |o: usize| kept.iter().map(|p| p[o].as_slice()).collect::<Vec<_>>();
+                let paths: Paths =
+                    (0..origins.starts.len()).map(|o| combine(&at(o), &weights, share)).collect();
+                (mean_error(&paths, values, &origins), share, paths)
+            })
+            .min_by(|a, b| a.0.total_cmp(&b.0))
+            .map_or((0.0, Paths::new()), |(_, share, paths)| (share, paths));
         let bands = Bands::learn(&combined, values, &origins, &seasons);
         let name = members[0].candidate.to_string();
         let range = high - low;
         let floor = if low >= 0.0 { (low - range).max(0.0) } else { low - range };
-        let fitted = FittedAuto { name, members, bands, low: floor, high: high + 2.0 * range };
+        let fitted = FittedAuto { name, members, median_share, bands, low: floor, high: high + 2.0 * range };
         Ok(Backtested { fitted, combined, origins })
     }
 }
 
 /// Forecasts of a candidate from every origin; `None` when it fails at any.
-fn forecasts(candidate: &Candidate, values: &[f64], origins: &Origins) -> Option<Paths> {
-    let refit = candidate.refit();
+fn forecasts(candidate: &Candidate, values: &[f64], origins: &Origins, cheap: bool) -> Option<Paths> {
+    let refit = candidate.refit(cheap);
     let mut fitted = None;
     let mut known = 0;
     origins
@@ -162,6 +183,40 @@ fn forecasts(candidate: &Candidate, values: &[f64], origins: &Origins) -> Option
         .collect()
 }
 
+/// Between the weighted mean of the members and their weighted median: the mean has less noise, the median does not follow a
+/// member that runs away, and absolute errors are what counts. Weights sum to one.
+pub(super) fn combine(paths: &[&[f64]], weights: &[f64], median_share: f64) -> Vec<f64> {
+    let steps = paths.iter().map(|p| p.len()).min().unwrap_or(0);
+    let mut at: Vec<(f64, f64)> = Vec::with_capacity(paths.len());
+    (0..steps)
+        .map(|h| {
+            at.clear();
+            at.extend(paths.iter().zip(weights).map(|(p, &w)| (p[h], w)));
+            let mean: f64 = at.iter().map(|(v, w)| v * w).sum();
+            if median_share <= 0.0 {
+                return mean;
+            }
+            at.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+            mean + median_share * (weighted_median(&at) - mean)
+        })
+        .collect()
+}
+
+/// Of values in order with weights that sum to one.
+fn weighted_median(sorted: &[(f64, f64)]) -> f64 {
+    let mut below = 0.0;
+    for (k, &(value, weight)) in sorted.iter().enumerate() {
+        below += weight;
+        if below > 0.5 + 1e-12 {
+            return value;
+        }
+        if below >= 0.5 - 1e-12 {
+            return f64::midpoint(value, sorted.get(k + 1).map_or(value, |next| next.0));
+        }
+    }
+    sorted.last().map_or(0.0, |last| last.0)
+}
+
 /// Mean absolute error over all origins and steps.
 fn mean_error(paths: &Paths, values: &[f64], origins: &Origins) -> f64 {
     let (sum, count) =
@@ -172,9 +227,17 @@ fn mean_error(paths: &Paths, values: &[f64], origins: &Origins) -> f64 {
 /// Ensemble selection: starting from nothing, adds again and again the candidate (with replacement) that makes the mean the
 /// best; shares of the picks are the weights. Caruana, Niculescu-Mizil, Crew & Ksikes (2004).
 fn greedy_weights(judged: &[(f64, Candidate, Paths)], values: &[f64], origins: &Origins) -> Vec<f64> {
-    let flat: Vec<Vec<f64>> = judged.iter().map(|j| j.2.iter().flatten().copied().collect()).collect();
-    let actual: Vec<f64> =
-        origins.starts.iter().flat_map(|&s| values[s..s + origins.horizon].iter().copied()).collect();
+    // Some hundred moments tell as much as thousands that lie side by side.
+    // An odd stride does not always meet the same minutes of the hour.
+    let every = (origins.starts.len() * origins.horizon).div_ceil(MOMENTS) | 1;
+    let flat: Vec<Vec<f64>> =
+        judged.iter().map(|j| j.2.iter().flatten().copied().step_by(every).collect()).collect();
+    let actual: Vec<f64> = origins
+        .starts
+        .iter()
+        .flat_map(|&s| values[s..s + origins.horizon].iter().copied())
+        .step_by(every)
+        .collect();
     let mut sum = vec![0.0; actual.len()];
     let mut picks = vec![0.0; judged.len()];
     for round in 0..ROUNDS {
@@ -193,4 +256,18 @@ fn greedy_weights(judged: &[(f64, Candidate, Paths)], values: &[f64], origins: &
         sum.iter_mut().zip(&flat[best]).for_each(|(s, p)| *s += p);
     }
     picks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_runs_away_moves_the_combination_only_by_half_its_weight() {
+        let near = combine(&[&[1.0], &[1.0], &[100.0]], &[0.45, 0.45, 0.1], 0.5);
+        assert!((near[0] - f64::midpoint(10.9, 1.0)).abs() < 1e-12);
+        let even = combine(&[&[1.0, 4.0], &[3.0, 2.0]], &[0.5, 0.5], 1.0);
+        assert_eq!(even, [2.0, 3.0]);
+        assert!(combine(&[], &[], 0.5).is_empty());
+    }
 }

@@ -3,7 +3,8 @@
 //! # Method
 //! 1. Candidates that suit the seasons and the length are back-tested at up to ten past origins.
 //! 2. Each gets a weight that falls steeply with its mean absolute error; those far behind get none.
-//! 3. The forecast is the weighted mean of the remaining candidates, fitted on all data.
+//! 3. The forecast is the weighted mean of the remaining candidates, fitted on all data, or halfway between it and their
+//!    weighted median where that did better in the back-test.
 //! 4. Intervals come from the combined forecast's own back-test errors (conformal, with allowance for few origins), scaled
 //!    over the horizon.
 //!
@@ -44,7 +45,7 @@ pub struct Auto {
     pub horizon: Option<usize>,
     /// Most origins of the back-test (default 10).
     pub origins: usize,
-    /// Only the candidates that cost well below a millisecond per thousand values (default false).
+    /// Only candidates that cost a fraction of a millisecond per thousand values, and at most four origins (default false).
     pub cheap: bool,
 }
 
@@ -54,6 +55,7 @@ pub struct Auto {
 pub struct FittedAuto {
     name: String,
     members: Vec<Member>,
+    median_share: f64,
     bands: Bands,
     low: f64,
     high: f64,
@@ -103,11 +105,13 @@ impl FittedAuto {
 impl Fitted for FittedAuto {
     fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
         check_request(horizon, levels)?;
-        let mut point = vec![0.0; horizon];
+        let mut paths = Vec::with_capacity(self.members.len());
         for member in &self.members {
-            let own = member.fitted.predict(horizon, &[])?.point;
-            point.iter_mut().zip(own).for_each(|(p, o)| *p += member.weight * o);
+            paths.push(member.fitted.predict(horizon, &[])?.point);
         }
+        let weights: Vec<f64> = self.members.iter().map(|m| m.weight).collect();
+        let point =
+            fit::combine(&paths.iter().map(Vec::as_slice).collect::<Vec<_>>(), &weights, self.median_share);
         let intervals = self.bands.intervals(&point, levels);
         Ok(Forecast::from_point(point).with_intervals(intervals).clamped(self.low, self.high))
     }

@@ -186,6 +186,13 @@ fn refusal(feature: &Feature) -> Option<&'static str> {
         ),
         Feature::CwtCoefficients { w, .. } => ((1..=10_000).contains(&w), "w must lie between 1 and 10000"),
         Feature::NumberCwtPeaks { n } => ((1..=200).contains(&n), "n must lie between 1 and 200"),
+        Feature::MatrixProfile { threshold, windows, .. } => (
+            (-1.0..=1.0).contains(&threshold) && windows.is_none_or(|w| w >= 2),
+            "threshold must lie between -1 and 1 and windows be at least 2",
+        ),
+        Feature::QuerySimilarityCount { threshold, .. } => {
+            (threshold >= 0.0, "threshold must not be negative")
+        }
         Feature::NumberPeaks { n } => (n > 0, "n must be positive"),
         Feature::SymmetryLooking { r } | Feature::LargeStandardDeviation { r } => {
             (r.is_finite(), "r must be finite")
