@@ -10,7 +10,7 @@ use vm_ecosystem::model::analysis::{
     EdgeSelection, SinglePointSettings, cycles, single_points_of_failure, start_order,
 };
 use vm_ecosystem::model::export::{
-    compose, cyclonedx, cypher, dot, graphml, helm, json, jsonld, kubernetes, mermaid, svg, terraform,
+    compose, cyclonedx, cypher, dot, graphml, helm, json, jsonld, kubernetes, mermaid, native, svg, terraform,
 };
 use vm_ecosystem::model::manifest::{self, ParseOptions, Parsed, Source};
 use vm_ecosystem::model::{DependencyKind, Ecosystem};
@@ -21,10 +21,10 @@ The map of an application: components, dependencies, and how they are known.
 usage: map FILE... [--env F]... [--edges] [--format FORMAT --out PATH]
 
   FILE          manifests of one application, plain or .gz: our own YAML or JSON, Kubernetes, Compose, Score, OAM,
-                TOSCA, GraphML; traces (OTLP, Jaeger, Zipkin JSON) add what was observed
+                TOSCA, GraphML, maps that --format json wrote; traces (OTLP, Jaeger, Zipkin JSON) add what was observed
   --env F       file of variables (default: the one with the stem of the first FILE, else `.env` beside it)
   --edges       one line for each edge, with kind, evidence and confidence
-  --format F    json dot mermaid graphml cypher svg cyclonedx jsonld k8s compose terraform helm
+  --format F    json native dot mermaid graphml cypher svg cyclonedx jsonld k8s eks aks gke compose terraform helm
   --out PATH    where that goes (helm: a folder)
   --help        this text
 
@@ -235,6 +235,7 @@ fn export(map: &Ecosystem, format: &str, path: &Path) -> Result<(), String> {
     let settings = kubernetes::Settings::default();
     let text = match format {
         "json" => json::map(map),
+        "native" => native::file(map),
         "dot" => dot::map(map),
         "mermaid" => mermaid::map(map),
         "graphml" => graphml::map(map),
@@ -243,6 +244,9 @@ fn export(map: &Ecosystem, format: &str, path: &Path) -> Result<(), String> {
         "cyclonedx" => cyclonedx::map(map),
         "jsonld" => jsonld::map(map, "urn:ecosystem:"),
         "k8s" | "kubernetes" => kubernetes::manifests(map, &settings),
+        "eks" => kubernetes::manifests(map, &settings.on(kubernetes::Provider::Eks)),
+        "aks" => kubernetes::manifests(map, &settings.on(kubernetes::Provider::Aks)),
+        "gke" => kubernetes::manifests(map, &settings.on(kubernetes::Provider::Gke)),
         "compose" => compose::file(map),
         "terraform" => terraform::configuration(map, &settings),
         "helm" => {

@@ -160,6 +160,12 @@ benches() {
   cargo bench -- --test
 }
 
+# A short run of every fuzz target; longer ones by hand.
+fuzzing() {
+  step "every fuzz target for 20 seconds"
+  scripts/fuzz.sh 20
+}
+
 simulations() {
   step "10,000 random event sequences through the engine and the simulator"
   PROPTEST_CASES=10000 cargo test --release -p ecosystem-reconfig --all-features --test storms
@@ -178,6 +184,7 @@ if [ "$tier" != fast ]; then
   benches
 fi
 if [ "$tier" = slow ]; then
+  fuzzing
   simulations
 fi
 [ -f "$scratch/tests.txt" ] && awk '/^test result:/ { p += $4; f += $6 } END { printf "\n%d passed, %d failed\n", p, f }' "$scratch/tests.txt"

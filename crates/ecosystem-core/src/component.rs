@@ -210,6 +210,10 @@ pub struct Component {
     pub version: Version,
     /// How many replicas should run.
     pub replicas: u32,
+    /// True if one replica runs on every host that takes it, as the agents of a `DaemonSet` do; `replicas` is then only what
+    /// was last known. [`Ecosystem::on_hosts`](crate::Ecosystem::on_hosts) gives the number for an infrastructure.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "is_false"))]
+    pub per_host: bool,
     /// Smallest and largest number of replicas a scaler may choose.
     #[cfg_attr(feature = "serde", serde(default))]
     pub replica_range: Option<(u32, u32)>,
@@ -248,6 +252,12 @@ pub struct Component {
     pub evidence: Vec<Evidence>,
 }
 
+#[cfg(feature = "serde")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in references")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 impl Component {
     /// One replica of the given kind that asks for nothing.
     pub fn new(id: ComponentId, kind: Kind) -> Self {
@@ -257,6 +267,7 @@ impl Component {
             image: Arc::from(""),
             version: Version::default(),
             replicas: 1,
+            per_host: false,
             replica_range: None,
             requirements: Requirements::default(),
             slo: Slo::default(),

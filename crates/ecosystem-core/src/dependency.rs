@@ -68,6 +68,40 @@ pub enum CallMode {
     Batch,
 }
 
+/// How far `to` must be before `from` starts; later ones ask for more.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[expect(clippy::exhaustive_enums, reason = "the conditions of the Compose Specification")]
+pub enum StartCondition {
+    /// Its start has been asked for.
+    #[default]
+    Started,
+    /// It says that it is healthy.
+    Healthy,
+    /// It has run to its end without an error.
+    Completed,
+}
+
+impl StartCondition {
+    /// The condition's name as it is written in manifests.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Healthy => "healthy",
+            Self::Completed => "completed",
+        }
+    }
+
+    /// All conditions in the order of declaration.
+    pub const ALL: [Self; 3] = [Self::Started, Self::Healthy, Self::Completed];
+}
+
+impl fmt::Display for StartCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// An edge from the component that calls (or needs) to the one that is called (or needed).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -85,6 +119,9 @@ pub struct Dependency {
     /// How the call is made.
     #[cfg_attr(feature = "serde", serde(default))]
     pub mode: CallMode,
+    /// How far `to` must be before `from` starts; for start-order edges.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub condition: StartCondition,
     /// Protocol in lower case; empty = not stated.
     #[cfg_attr(feature = "serde", serde(default))]
     pub protocol: Arc<str>,
@@ -117,6 +154,7 @@ impl Dependency {
             kind,
             strength: Strength::default(),
             mode: CallMode::default(),
+            condition: StartCondition::default(),
             protocol: Arc::default(),
             port: None,
             calls_per_1000_s: 0,

@@ -1,5 +1,6 @@
 //! What exactly changed between two maps, as data and as readable text.
 
+use crate::analysis::EdgeSelection;
 use crate::component::Component;
 use crate::dependency::{Dependency, DependencyKind};
 use crate::ecosystem::{Ecosystem, EcosystemBuilder, EcosystemError};
@@ -72,7 +73,7 @@ pub struct EcosystemDiff {
     pub rules_changed: Vec<Change<Rule>>,
 }
 
-/// What exactly changed from `before` to `after`. O(V + E log E); parts that the two share are not looked into.
+/// What exactly changed from `before` to `after`. O(V + E); parts that the two share are not looked into.
 ///
 /// # Example
 /// ```
@@ -110,75 +111,58 @@ pub fn diff(before: &Ecosystem, after: &Ecosystem) -> EcosystemDiff {
     diff
 }
 
-/// An edge by its ends, as numbers in the later map (names that are only in the earlier one come after those).
-type EdgeKey = (u32, u32, DependencyKind);
-
 fn diff_edges(before: &Ecosystem, after: &Ecosystem, diff: &mut EcosystemDiff) {
     let (old, new) = (before.shared_dependencies(), after.shared_dependencies());
     if Arc::ptr_eq(old, new) {
         return;
     }
-    let gone = after.len();
-    let translate: Vec<u32> = before
-        .components()
-        .enumerate()
-        .map(|(ix, c)| crate::analysis::dense(after.component_index(&c.id).unwrap_or(gone + ix)))
-        .collect();
-    let old_key = |position: usize| -> EdgeKey {
-        let (from, to) = before.topology().ends[position];
-        (translate[from as usize], translate[to as usize], old[position].kind)
+    let counterpart = counterparts(before, after);
+    let mut is_known = vec![false; new.len()];
+    for (edge, &position) in old.iter().zip(&counterpart) {
+        let Some(now) = new.get(position as usize) else {
+            diff.edges_removed.push(Arc::clone(edge));
+            continue;
+        };
+        is_known[position as usize] = true;
+        if edge_differs(edge, now) {
+            diff.edges_changed.push(Change { before: Arc::clone(edge), after: Arc::clone(now) });
+        }
+    }
+    let added = new.iter().zip(is_known).filter(|(_, known)| !known);
+    diff.edges_added.extend(added.map(|(edge, _)| Arc::clone(edge)));
+}
+
+/// For each edge of the earlier map the position of the edge of its kind between the same components in the later one;
+/// `u32::MAX` where there is none. O(V + E): the edges of one component at a time, laid out by target and kind.
+fn counterparts(before: &Ecosystem, after: &Ecosystem) -> Vec<u32> {
+    const NONE: u32 = u32::MAX;
+    const KINDS: usize = DependencyKind::ALL.len();
+    let (old, new) = (before.topology(), after.topology());
+    let same_place = |(ix, c): (usize, &Component)| {
+        let place = after.component_at(ix).filter(|other| other.id == c.id).map(|_| ix);
+        place.or_else(|| after.component_index(&c.id)).map_or(NONE, crate::analysis::dense)
     };
-    let new_key = |position: usize| -> EdgeKey {
-        let (from, to) = after.topology().ends[position];
-        (from, to, new[position].kind)
-    };
-    // Most edges stay where they are: match by position first, sort only the rest.
-    let mut old_rest: Vec<(EdgeKey, usize)> = Vec::new();
-    let mut new_rest: Vec<(EdgeKey, usize)> = Vec::new();
-    let mut changed: Vec<(usize, usize)> = Vec::new();
-    for position in 0..old.len().max(new.len()) {
-        match (position < old.len(), position < new.len()) {
-            (true, true) if old_key(position) == new_key(position) => changed.push((position, position)),
-            (in_old, in_new) => {
-                if in_old {
-                    old_rest.push((old_key(position), position));
-                }
-                if in_new {
-                    new_rest.push((new_key(position), position));
-                }
+    let translate: Vec<u32> = before.components().enumerate().map(same_place).collect();
+    let mut found = vec![NONE; before.shared_dependencies().len()];
+    // which component wrote last to a slot, and the edge
+    let mut slots: Vec<(u32, u32)> = vec![(NONE, NONE); after.len() * KINDS];
+    let slot = |target: u32, tag: u8| target as usize * KINDS + EdgeSelection::kind_of(tag);
+    for (node, &now) in translate.iter().enumerate().filter(|(_, now)| **now != NONE) {
+        let now_ix = now as usize;
+        for (&target, &edge) in new.out.successors(now_ix).iter().zip(new.out.edge_ids(now_ix)) {
+            slots[slot(target, new.tags[edge as usize])] = (now, edge);
+        }
+        for (&target, &edge) in old.out.successors(node).iter().zip(old.out.edge_ids(node)) {
+            let target = translate[target as usize];
+            if target != NONE
+                && let (stamp, position) = slots[slot(target, old.tags[edge as usize])]
+                && stamp == now
+            {
+                found[edge as usize] = position;
             }
         }
     }
-    old_rest.sort_unstable();
-    new_rest.sort_unstable();
-    let (mut removed, mut added) = (Vec::new(), Vec::new());
-    let (mut o, mut n) = (0, 0);
-    while o < old_rest.len() || n < new_rest.len() {
-        match (old_rest.get(o), new_rest.get(n)) {
-            (Some(a), Some(b)) if a.0 == b.0 => {
-                changed.push((a.1, b.1));
-                (o, n) = (o + 1, n + 1);
-            }
-            (Some(a), b) if b.is_none_or(|b| a.0 < b.0) => {
-                removed.push(a.1);
-                o += 1;
-            }
-            (_, Some(b)) => {
-                added.push(b.1);
-                n += 1;
-            }
-            _ => break,
-        }
-    }
-    removed.sort_unstable();
-    added.sort_unstable();
-    changed.retain(|&(o, n)| edge_differs(&old[o], &new[n]));
-    changed.sort_unstable();
-    diff.edges_removed.extend(removed.into_iter().map(|p: usize| Arc::clone(&old[p])));
-    diff.edges_added.extend(added.into_iter().map(|p: usize| Arc::clone(&new[p])));
-    diff.edges_changed.extend(
-        changed.into_iter().map(|(o, n)| Change { before: Arc::clone(&old[o]), after: Arc::clone(&new[n]) }),
-    );
+    found
 }
 
 fn diff_rules(old: &[Rule], new: &[Rule], diff: &mut EcosystemDiff) {
@@ -220,11 +204,42 @@ pub(crate) fn component_differs(a: &Arc<Component>, b: &Arc<Component>) -> bool 
 
 /// True if two edges of one key are different in anything but the places of their evidence.
 pub(crate) fn edge_differs(a: &Arc<Dependency>, b: &Arc<Dependency>) -> bool {
-    if Arc::ptr_eq(a, b) || a == b {
+    if Arc::ptr_eq(a, b) {
         return false;
     }
-    let without = |d: &Dependency| Dependency { evidence: Vec::new(), ..d.clone() };
-    grounds(&a.evidence) != grounds(&b.evidence) || without(a) != without(b)
+    // Destructured, so that a new field cannot be forgotten; the ends and the kind are the key.
+    let Dependency {
+        from: _,
+        to: _,
+        kind: _,
+        strength,
+        mode,
+        condition,
+        protocol,
+        port,
+        calls_per_1000_s,
+        bytes_per_s,
+        latency_budget,
+        fan_out_permille,
+        evidence,
+    } = &**a;
+    let same = *strength == b.strength
+        && *mode == b.mode
+        && *condition == b.condition
+        && *port == b.port
+        && *calls_per_1000_s == b.calls_per_1000_s
+        && *bytes_per_s == b.bytes_per_s
+        && *latency_budget == b.latency_budget
+        && *fan_out_permille == b.fan_out_permille
+        && *protocol == b.protocol;
+    !same || !same_grounds(evidence, &b.evidence)
+}
+
+fn same_grounds(a: &[Evidence], b: &[Evidence]) -> bool {
+    match (a, b) {
+        ([one], [other]) => (one.kind, one.confidence) == (other.kind, other.confidence),
+        _ => a == b || grounds(a) == grounds(b),
+    }
 }
 
 /// Evidence without its places.
@@ -244,6 +259,7 @@ impl Change<Arc<Component>> {
         list.compare("image", &a.image, &b.image, |v| quoted(v));
         list.compare("version", &a.version, &b.version, ToString::to_string);
         list.compare("replicas", &a.replicas, &b.replicas, ToString::to_string);
+        list.compare("per-host", &a.per_host, &b.per_host, ToString::to_string);
         list.compare("replica-range", &a.replica_range, &b.replica_range, |v| match v {
             Some((min, max)) => format!("{min}-{max}"),
             None => "-".to_owned(),
@@ -282,6 +298,7 @@ impl Change<Arc<Dependency>> {
         let mut list = FieldList::default();
         list.compare("strength", &a.strength, &b.strength, |v| lower(format!("{v:?}")));
         list.compare("mode", &a.mode, &b.mode, |v| lower(format!("{v:?}")));
+        list.compare("condition", &a.condition, &b.condition, ToString::to_string);
         list.compare("protocol", &a.protocol, &b.protocol, |v| quoted(v));
         list.compare("port", &a.port, &b.port, optional);
         list.compare("calls-per-1000-s", &a.calls_per_1000_s, &b.calls_per_1000_s, u64::to_string);

@@ -205,6 +205,7 @@ fn resolve(
 fn merge(known: &mut Dependency, other: &Dependency) {
     known.strength = known.strength.max(other.strength);
     known.mode = known.mode.min(other.mode);
+    known.condition = known.condition.max(other.condition);
     known.calls_per_1000_s = known.calls_per_1000_s.saturating_add(other.calls_per_1000_s);
     known.bytes_per_s = known.bytes_per_s.saturating_add(other.bytes_per_s);
     known.latency_budget = match (known.latency_budget, other.latency_budget) {
@@ -422,6 +423,8 @@ pub(crate) struct Topology {
     pub(crate) ends: Vec<(u32, u32)>,
     /// Kind and strength of every edge, see [`EdgeSelection`](crate::analysis::EdgeSelection).
     pub(crate) tags: Vec<u8>,
+    /// Bit n is set if an edge with tag n is there.
+    pub(crate) kinds: u8,
     /// Edges by where they start.
     pub(crate) out: Digraph,
     /// Edges by where they end.
@@ -432,7 +435,9 @@ impl Topology {
     fn new(nodes: usize, ends: Vec<(u32, u32)>, dependencies: &[Arc<Dependency>]) -> Self {
         let out = Digraph::of_valid(nodes, &ends);
         let into = out.reversed();
-        Self { tags: dependencies.iter().map(|d| EdgeSelection::tag(d)).collect(), ends, out, into }
+        let tags: Vec<u8> = dependencies.iter().map(|d| EdgeSelection::tag(d)).collect();
+        let kinds = tags.iter().fold(0, |bits, &tag| bits | 1 << tag);
+        Self { tags, kinds, ends, out, into }
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`Infrastructure`]: Region › Zone › Rack › Host with capacities, prices and distances.
 //! - [`Placement`]: which replica runs on which host; [`Rule`]s say what it must look like.
 //! - [`analysis`]: order, cycles, blast radius, weak points; [`diff`](diff()): what changed between two maps.
+//! - [`directory`]: service directories, Consul and etcd among them.
 //! - `export` (feature `export`): a map as JSON, DOT and more.
 //! - [`MetricsSource`], [`Hypervisor`], [`Journal`]: what a host application implements.
 //!
@@ -13,6 +14,7 @@ pub mod analysis;
 mod component;
 mod dependency;
 mod diff;
+pub mod directory;
 mod ecosystem;
 mod energy;
 #[cfg(feature = "export")]
@@ -27,6 +29,7 @@ mod journal;
 #[cfg(feature = "manifest")]
 pub mod manifest;
 mod metrics;
+mod per_host;
 mod placement;
 #[cfg(feature = "manifest")]
 pub mod prometheus;
@@ -42,7 +45,7 @@ pub mod traces;
 mod units;
 
 pub use component::{Component, Criticality, Kind, Port, Requirements, Slo, Version};
-pub use dependency::{CallMode, Dependency, DependencyKind, Strength};
+pub use dependency::{CallMode, Dependency, DependencyKind, StartCondition, Strength};
 pub use diff::{ApplyError, Change, EcosystemDiff, FieldChange, diff};
 pub use ecosystem::{Ecosystem, EcosystemBuilder, EcosystemError};
 pub use finding::{Confidence, Evidence, EvidenceKind, Finding, FindingLevel, Place};

@@ -9,6 +9,7 @@
 //! | format | recognised by |
 //! | --- | --- |
 //! | our own, version 1 | `components:` |
+//! | maps written by [`export::json`](crate::export::json) | `format: vm-ecosystem/map` |
 //! | Kubernetes | `apiVersion:` and `kind:` |
 //! | Docker Compose | `services:` or `include:` |
 //! | Score | `apiVersion: score.dev/…` |
@@ -38,8 +39,10 @@
 //! # Ok::<(), manifest::ManifestError>(())
 //! ```
 
+mod carried;
 mod compose;
 mod draft;
+mod exported;
 mod graphml;
 mod infrastructure;
 mod json;
@@ -51,6 +54,7 @@ mod observed;
 mod quantity;
 mod read;
 mod report;
+mod schema;
 mod score;
 mod tosca;
 mod tree;
@@ -62,6 +66,7 @@ use crate::finding::{Finding, FindingLevel, Place};
 use crate::infra::Infrastructure;
 use draft::Draft;
 pub(crate) use report::Report;
+pub use schema::json_schema;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 pub(crate) use tree::At;
@@ -138,6 +143,8 @@ pub enum Format {
     Traces,
     /// `GraphML`.
     GraphMl,
+    /// A map that [`export::json`](crate::export::json) wrote.
+    Map,
 }
 
 impl Format {
@@ -152,6 +159,7 @@ impl Format {
             Self::Tosca => "tosca",
             Self::Traces => "traces",
             Self::GraphMl => "graphml",
+            Self::Map => "map",
         }
     }
 }
@@ -277,12 +285,15 @@ pub fn parse(sources: &[Source<'_>], options: &ParseOptions<'_>) -> Result<Parse
             Format::Tosca => tosca::read(&root, &files, &mut draft, &mut report),
             Format::Traces => spans.extend(crate::traces::spans(&root, &report)),
             Format::GraphMl => graphml::read(&root, &mut draft, &mut report),
+            Format::Map => exported::read(&root, &mut draft, &mut report),
         }
     }
     objects.finish(&files, &mut draft, &mut report);
     compose.finish(&files, options, &mut draft, &mut report);
     score.finish(&mut draft, &mut report);
     mention::data_edges(&mut draft);
+    let finished = std::mem::take(&mut draft.finished);
+    draft.dependencies.extend(finished);
     observed::add(&spans, &mut draft, &mut report);
     if documents.is_empty() && !report.has_errors() {
         let place =
@@ -432,7 +443,28 @@ fn read_text(text: &str, file: u32, budgets: &Budgets, report: &mut Report) -> V
             Err(_) => {}
         }
     }
+    note_templates(text, file, report);
     yaml::read(text, file, budgets, report)
+}
+
+/// Helm's templates are text, not YAML: what they would become is not known here.
+fn note_templates(text: &str, file: u32, report: &mut Report) {
+    let marks = [".Values", ".Release", ".Chart", "include \""];
+    let is_helm = |line: &str| {
+        line.split("{{").skip(1).any(|rest| {
+            let inside = rest.split("}}").next().unwrap_or(rest);
+            marks.iter().any(|mark| inside.contains(mark))
+        })
+    };
+    if !text.contains("{{") {
+        return;
+    }
+    if let Some(line) = text.lines().position(is_helm) {
+        let line = u32::try_from(line + 1).unwrap_or(u32::MAX);
+        let place = report.place_of(tree::Pos { file, line, column: 1 }, String::new());
+        let message = "template expressions of a Helm chart are not rendered".to_owned();
+        report.add_at("W1332", place, message, "render it first (`helm template`) and hand in the result");
+    }
 }
 
 fn first_quoted(text: &str) -> bool {
@@ -442,6 +474,9 @@ fn first_quoted(text: &str) -> bool {
 /// What kind of manifest a document is; a document that is none is an error.
 fn recognise(root: &At<'_>, report: &mut Report) -> Option<Format> {
     let has = |key: &str| root.node.get(key).is_some();
+    if root.text_of("format") == Some(exported::FORMAT) {
+        return Some(Format::Map);
+    }
     if has("components") {
         return Some(Format::Native);
     }
@@ -473,6 +508,8 @@ fn recognise(root: &At<'_>, report: &mut Report) -> Option<Format> {
     }
     let what = if has("$schema") {
         "a JSON schema"
+    } else if matches!(api, "v1" | "v2") && has("name") && has("version") {
+        "the description of a Helm chart"
     } else if has("regions") {
         "an infrastructure file"
     } else {
@@ -486,7 +523,7 @@ fn recognise(root: &At<'_>, report: &mut Report) -> Option<Format> {
         "E1010",
         root,
         format!("the document is {what}, expected an application manifest"),
-        "formats that are read: our own (`components:`), Kubernetes, Docker Compose, Score, OAM, TOSCA, GraphML, traces",
+        "formats that are read: our own (`components:`), our JSON maps, Kubernetes, Docker Compose, Score, OAM, TOSCA, GraphML, traces",
     );
     None
 }

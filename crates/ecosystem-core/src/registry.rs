@@ -244,7 +244,7 @@ impl Registry {
     ) -> Result<(u64, Vec<&RegistryEvent>), RegistryError> {
         self.advance(now);
         let oldest = self.events.front().map_or(self.index + 1, |event| event.index);
-        if cursor + 1 < oldest {
+        if cursor.saturating_add(1) < oldest {
             return Err(RegistryError::Expired { cursor, oldest });
         }
         Ok((self.index, self.events.iter().filter(|event| event.index > cursor).collect()))

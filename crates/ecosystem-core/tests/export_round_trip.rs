@@ -8,11 +8,11 @@
 )]
 #![allow(clippy::disallowed_macros, reason = "a skip must be seen")]
 
-use ecosystem_core::export::{ansible, compose, kubernetes};
+use ecosystem_core::export::{ansible, compose, json, kubernetes, native};
 use ecosystem_core::manifest::{self, ParseOptions, Source};
-use ecosystem_core::testing::{infrastructures, scattered};
+use ecosystem_core::testing::{ecosystems, infrastructures, scattered};
 use ecosystem_core::{
-    Bytes, Component, Dependency, DependencyKind, Ecosystem, Kind, Millicores, Port, Resources, Version,
+    Bytes, Component, Dependency, DependencyKind, Ecosystem, Kind, Millicores, Port, Resources, Version, diff,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -109,16 +109,91 @@ fn data(path: &str) -> Option<String> {
     text
 }
 
+/// What is different in components and edges, apart from their evidence.
+fn lost(map: &Ecosystem, back: &Ecosystem) -> String {
+    let mut changes = diff(map, back);
+    changes.edges_changed.retain(|change| change.fields().iter().any(|f| f.field != "evidence"));
+    (changes.name, changes.rules_added, changes.rules_removed) = (None, Vec::new(), Vec::new());
+    changes.rules_changed.clear();
+    changes.to_string()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn every_format_that_we_read_again_keeps_all_components_and_edges(map in ecosystems(7, 14)) {
+        let settings = kubernetes::Settings::default().isolated();
+        for text in [
+            kubernetes::manifests(&map, &settings), compose::file(&map), native::file(&map), json::map(&map),
+        ] {
+            // no component is no manifest
+            if map.is_empty() {
+                continue;
+            }
+            prop_assert_eq!(lost(&map, &parse("back.yaml", &text)), "", "{}", text);
+        }
+    }
+
+    #[test]
+    fn our_own_manifests_and_json_keep_rules_too(map in ecosystems(7, 14)) {
+        prop_assume!(!map.is_empty());
+        let back = parse("own.yaml", &native::file(&map));
+        prop_assert_eq!(diff(&map, &back).to_string(), "");
+        prop_assert_eq!(parse("map.json", &json::map(&map)), map);
+    }
+}
+
 #[test]
-fn online_boutique_survives_a_round_trip() {
-    let Some(text) = data("manifests/online-boutique.k8s.yaml") else { return };
-    let map = parse("online-boutique.k8s.yaml", &text);
-    let back = parse("out.yaml", &kubernetes::manifests(&map, &kubernetes::Settings::default()));
-    assert_eq!(runs(&back), runs(&map));
-    assert_eq!(pairs(&back, &TRAFFIC), pairs(&map, &TRAFFIC));
-    let back = parse("out.yaml", &compose::file(&map));
-    assert_eq!(runs(&back), runs(&map));
-    assert_eq!(pairs(&back, &TRAFFIC), pairs(&map, &TRAFFIC));
+fn every_kind_of_rule_is_written_and_read_again() {
+    let map = parse("rules.yaml", include_str!("data/manifest/native-rules.yaml"));
+    assert_eq!(map.rules().len(), 21);
+    let back = parse("own.yaml", &native::file(&map));
+    assert_eq!(back.rules(), map.rules());
+    assert_eq!(lost(&map, &back), "");
+    assert_eq!(parse("map.json", &json::map(&map)), map);
+}
+
+#[test]
+fn real_applications_survive_a_round_trip_through_every_format() {
+    for file in [
+        "manifests/online-boutique.k8s.yaml",
+        "manifests/bookinfo.k8s.yaml",
+        "manifests/sock-shop.k8s.yaml",
+        "manifests/dsb-social-network-swarm.compose.yaml",
+        "manifests/voting-app.compose.yaml",
+        "manifests/airflow.compose.yaml",
+        "manifests/elk.tosca.yaml",
+    ] {
+        let Some(text) = data(file) else { return };
+        let map = parse(file, &text);
+        let settings = kubernetes::Settings::default();
+        for text in
+            [kubernetes::manifests(&map, &settings), compose::file(&map), native::file(&map), json::map(&map)]
+        {
+            let back = parse("back.yaml", &text);
+            assert_eq!(lost(&map, &back), "", "{file}");
+            assert_eq!(back.dependencies().len(), map.dependencies().len(), "{file}");
+        }
+        assert_eq!(parse("map.json", &json::map(&map)), map, "{file}");
+    }
+}
+
+#[test]
+fn what_is_changed_in_an_exported_file_counts() {
+    let mut web = Component::new("web".parse().unwrap(), Kind::Gateway);
+    (web.image, web.version, web.replicas) = ("shop/web".into(), Version::new("1.2"), 3);
+    web.requirements.request = Resources::new(Millicores(250), Bytes::mib(64));
+    web.owner = "shop-team".into();
+    let map = Ecosystem::builder("m").component(web).build().unwrap();
+    let text = kubernetes::manifests(&map, &kubernetes::Settings::default());
+    let edited = text
+        .replace("replicas: 3", "replicas: 5")
+        .replace(":1.2\"", ":1.3\"")
+        .replace("cpu: 250m", "cpu: 300m");
+    let back = parse("edited.yaml", &edited);
+    let now = back.component_at(0).unwrap();
+    assert_eq!((now.replicas, now.version.as_str()), (5, "1.3"), "{edited}");
+    assert_eq!((now.requirements.request.cpu, &*now.owner), (Millicores(300), "shop-team"));
 }
 
 /// Runs a validator on a file; a program that is not there is a visible skip.

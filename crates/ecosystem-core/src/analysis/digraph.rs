@@ -113,6 +113,60 @@ impl Digraph {
         Self::of_iter(self.nodes(), turned.iter().copied())
     }
 
+    /// The edges that fulfil a condition on their ends and number, in the same order. O(nodes + edges), in one sweep.
+    pub(crate) fn filtered(&self, keep: impl Fn(u32, u32, u32) -> bool) -> Self {
+        let mut offsets = Vec::with_capacity(self.offsets.len());
+        let (mut targets, mut edges) = (Vec::new(), Vec::new());
+        offsets.push(0);
+        for node in 0..self.nodes() {
+            for slot in self.range(node) {
+                let (target, edge) = (self.targets[slot], self.edges[slot]);
+                if keep(dense(node), target, edge) {
+                    targets.push(target);
+                    edges.push(edge);
+                }
+            }
+            offsets.push(dense(targets.len()));
+        }
+        Self { offsets, targets, edges }
+    }
+
+    /// The graph of some nodes, numbered by `local`, and the edges whose targets are inside. Edges are numbered anew.
+    pub(crate) fn induced(&self, members: &[u32], local: &[u32], inside: impl Fn(u32, u32) -> bool) -> Self {
+        let mut offsets = Vec::with_capacity(members.len() + 1);
+        let mut targets = Vec::new();
+        offsets.push(0);
+        for &node in members {
+            let chosen = self.successors(node as usize).iter().filter(|&&next| inside(node, next));
+            targets.extend(chosen.map(|&next| local[next as usize]));
+            offsets.push(dense(targets.len()));
+        }
+        let edges = (0..dense(targets.len())).collect();
+        Self { offsets, targets, edges }
+    }
+
+    /// The same edges turned round, each list of predecessors in rising order. O(nodes + edges).
+    pub(crate) fn transposed(&self) -> Self {
+        let mut offsets = vec![0_u32; self.nodes() + 1];
+        for &target in &self.targets {
+            offsets[target as usize + 1] += 1;
+        }
+        for node in 0..self.nodes() {
+            offsets[node + 1] += offsets[node];
+        }
+        let (mut targets, mut edges) = (vec![0_u32; self.targets.len()], vec![0_u32; self.targets.len()]);
+        let mut next = offsets.clone();
+        for node in 0..self.nodes() {
+            for slot in self.range(node) {
+                let place = &mut next[self.targets[slot] as usize];
+                targets[*place as usize] = dense(node);
+                edges[*place as usize] = self.edges[slot];
+                *place += 1;
+            }
+        }
+        Self { offsets, targets, edges }
+    }
+
     /// Number of nodes.
     pub fn nodes(&self) -> usize {
         self.offsets.len() - 1

@@ -1,6 +1,6 @@
 //! How long a request takes from an entry point through everything it calls, as a distribution.
 
-use super::order::cycles;
+use super::cycle::cycles;
 use super::selection::EdgeSelection;
 use crate::dependency::{CallMode, Dependency, DependencyKind};
 use crate::ecosystem::Ecosystem;

@@ -48,6 +48,26 @@ impl Components {
         order
     }
 
+    /// The members of components with more than one of them, each list in rising order.
+    pub(crate) fn members_of_circles(&self) -> Vec<Vec<u32>> {
+        let mut sizes = vec![0_u32; self.count];
+        for &number in &self.numbers {
+            sizes[number as usize] += 1;
+        }
+        let mut place = vec![0_usize; self.count];
+        let mut members: Vec<Vec<u32>> = Vec::new();
+        for (number, &size) in sizes.iter().enumerate().filter(|(_, size)| **size > 1) {
+            place[number] = members.len();
+            members.push(Vec::with_capacity(size as usize));
+        }
+        for (node, &number) in self.numbers.iter().enumerate() {
+            if sizes[number as usize] > 1 {
+                members[place[number as usize]].push(dense(node));
+            }
+        }
+        members
+    }
+
     /// The nodes of every component, each list in rising order.
     pub fn members(&self) -> Vec<Vec<usize>> {
         let mut members = vec![Vec::new(); self.count];
@@ -58,74 +78,87 @@ impl Components {
     }
 }
 
-/// Strongly connected components. O(V + E) time, 16 bytes a node, no recursion.
+/// Strongly connected components. O(V + E) time, at most 20 bytes a node, no recursion.
 ///
-/// Tarjan (1972), Depth-first search and linear graph algorithms, SIAM J. Comput. 1, in the form of Pearce (2016),
+/// Tarjan (1972), Depth-first search and linear graph algorithms, SIAM J. Comput. 1, with the single array of Pearce (2016),
 /// A space-efficient algorithm for finding strongly connected components, IPL 116.
 pub fn strong_components(graph: &Digraph) -> Components {
-    const UNKNOWN: u32 = u32::MAX;
     let nodes = graph.nodes();
-    // 0 before a node is seen, then the lowest visit number known to be reachable from it
+    // 0 before a node is seen; then the lowest visit number known to be reachable from it; once its component is known,
+    // a number above all visit numbers that are still in use, falling with each component
     let mut rank = vec![0_u32; nodes];
-    let mut open: Vec<u32> = Vec::new(); // seen, component not yet known
-    let mut path: Vec<(u32, u32)> = Vec::new(); // node and its next edge slot
-    let (mut visits, mut count) = (0_u32, 0_u32);
-    let mut own = vec![0_u32; nodes]; // visit number
-    let mut numbers = vec![UNKNOWN; nodes];
+    let first = dense(nodes) + 1;
+    let (mut visits, mut next_component) = (1_u32, first);
+    let mut open: Vec<u32> = Vec::new(); // done, component not yet known
+    let mut path: Vec<Frame> = Vec::new();
     for start in 0..nodes {
         if rank[start] != 0 {
             continue;
         }
+        rank[start] = visits;
         visits += 1;
-        (rank[start], own[start]) = (visits, visits);
-        path.push((dense(start), dense(graph.range(start).start)));
+        path.push(Frame::new(graph, start));
         while let Some(top) = path.last_mut() {
-            let node = top.0 as usize;
-            let end = graph.range(node).end;
-            let mut low = rank[node];
-            let mut child = None;
-            let mut slot = top.1 as usize;
-            while slot < end {
-                let next = graph.target(slot);
-                slot += 1;
-                if rank[next] == 0 {
+            let node = top.node as usize;
+            let (mut low, mut child) = (rank[node], None);
+            while top.slot < top.end {
+                let next = graph.target(top.slot as usize);
+                let reached = rank[next];
+                if reached == 0 {
+                    // looked at again when the child is done
                     child = Some(next);
                     break;
                 }
-                if numbers[next] == UNKNOWN {
-                    low = low.min(rank[next]);
+                if reached < low {
+                    low = reached;
+                    top.is_root = false;
                 }
+                top.slot += 1;
             }
-            top.1 = dense(slot);
             rank[node] = low;
             if let Some(next) = child {
+                rank[next] = visits;
                 visits += 1;
-                (rank[next], own[next]) = (visits, visits);
-                path.push((dense(next), dense(graph.range(next).start)));
+                path.push(Frame::new(graph, next));
                 continue;
             }
+            let is_root = top.is_root;
             path.pop();
-            if low == own[node] {
-                numbers[node] = count;
-                while let Some(&member) = open.last() {
-                    if own[member as usize] < own[node] {
-                        break;
-                    }
-                    numbers[member as usize] = count;
-                    open.pop();
-                }
-                count += 1;
-            } else {
+            if !is_root {
                 open.push(dense(node));
+                continue;
             }
-            if let Some(&(parent, _)) = path.last()
-                && numbers[node] == UNKNOWN
+            visits -= 1;
+            while let Some(&member) = open.last()
+                && rank[member as usize] >= low
             {
-                rank[parent as usize] = rank[parent as usize].min(low);
+                rank[member as usize] = next_component;
+                visits -= 1;
+                open.pop();
             }
+            rank[node] = next_component;
+            next_component -= 1;
         }
     }
-    Components { numbers, count: count as usize }
+    for number in &mut rank {
+        *number = first - *number;
+    }
+    Components { numbers: rank, count: (first - next_component) as usize }
+}
+
+/// A node on the way down, and which of its edges is next.
+struct Frame {
+    node: u32,
+    slot: u32,
+    end: u32,
+    is_root: bool,
+}
+
+impl Frame {
+    fn new(graph: &Digraph, node: usize) -> Self {
+        let range = graph.range(node);
+        Self { node: dense(node), slot: dense(range.start), end: dense(range.end), is_root: true }
+    }
 }
 
 #[cfg(test)]

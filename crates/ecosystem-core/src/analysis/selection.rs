@@ -3,6 +3,7 @@
 use super::digraph::Digraph;
 use crate::dependency::{Dependency, DependencyKind, Strength};
 use crate::ecosystem::Ecosystem;
+use std::borrow::Cow;
 
 /// A set of edges, chosen by kind and strength.
 ///
@@ -52,16 +53,21 @@ impl EdgeSelection {
     /// The chosen edges of a map as a graph; edge numbers are positions in
     /// [`Ecosystem::dependencies`]. O(V + E).
     pub fn graph(self, ecosystem: &Ecosystem) -> Digraph {
+        self.view(ecosystem).into_owned()
+    }
+
+    /// [`Self::graph`] without a copy where the map has no other edges.
+    pub(crate) fn view(self, ecosystem: &Ecosystem) -> Cow<'_, Digraph> {
         let topology = ecosystem.topology();
-        if self == Self::ALL {
-            return topology.out.clone();
+        if topology.kinds & !self.0 == 0 {
+            return Cow::Borrowed(&topology.out);
         }
-        let edges = topology.ends.iter().zip(&topology.tags).enumerate();
-        let chosen = edges.filter(|&(_, (_, &tag))| self.has(tag));
-        Digraph::of_iter(
-            ecosystem.len(),
-            chosen.map(|(position, (&(from, to), _))| (from, to, super::dense(position))),
-        )
+        Cow::Owned(topology.out.filtered(|_, _, id| self.has(topology.tags[id as usize])))
+    }
+
+    /// True if one of a set of tags, given as bits, belongs to the set.
+    pub(crate) const fn has_any_of(self, tags: u8) -> bool {
+        self.0 & tags != 0
     }
 
     /// Number 0–7 of an edge's kind and strength.
@@ -71,6 +77,11 @@ impl EdgeSelection {
 
     pub(crate) const fn has(self, tag: u8) -> bool {
         self.0 >> tag & 1 == 1
+    }
+
+    /// Number of the kind in a tag.
+    pub(crate) const fn kind_of(tag: u8) -> usize {
+        (tag & 3) as usize
     }
 
     const fn tag_of(kind: DependencyKind, strength: Strength) -> u8 {

@@ -1,10 +1,11 @@
 //! Docker Compose (Compose Specification), with health checks.
 
+use super::carried;
 use super::kubernetes::image;
 use super::names::{Names, address_variable};
 use super::yaml;
 use crate::component::{Component, Kind};
-use crate::dependency::DependencyKind;
+use crate::dependency::{Dependency, DependencyKind, StartCondition, Strength};
 use crate::ecosystem::Ecosystem;
 use crate::resources::Resources;
 use serde_json::{Map, Value, json};
@@ -13,9 +14,11 @@ use std::fmt::Write as _;
 
 /// The map as a Compose file.
 ///
-/// Start-order edges become `depends_on` (with `service_healthy` where the target has a health check), call and data
+/// Start-order edges become `depends_on` with their condition (`service_healthy` where the target can be checked), call and data
 /// edges variables `<NAME>_ADDR`, volume edges a named volume that both mount. Components that listen on TCP get a health
-/// check by `nc` or bash inside the container. Gateways publish their ports, under the same number if there is one replica. External components are left out; variables still name them. A component
+/// check by `nc` or bash inside the container. Gateways publish their ports, under the same
+/// number if there is one replica. External components are no services; variables
+/// still name them. A component
 /// without an image is built from a folder of its name, which a comment says.
 pub fn file(ecosystem: &Ecosystem) -> String {
     let names = Names::compose(ecosystem);
@@ -48,13 +51,44 @@ pub fn file(ecosystem: &Ecosystem) -> String {
         if component.image.is_empty() {
             let _ = writeln!(head, "# {}: no image known, built from a folder of its name", component.id);
         }
+        service.extend(extensions(ecosystem, &names, ix, component));
         services.insert(names.of(&component.id).to_owned(), Value::Object(service));
     }
+    let outside = ecosystem.components().enumerate().filter(|(_, c)| !c.is_placed());
+    let outside: Map<String, Value> = outside
+        .map(|(ix, c)| (names.of(&c.id).to_owned(), extensions(ecosystem, &names, ix, c).into()))
+        .collect();
+    let mut services = Value::Object(services);
+    escape_dollars(&mut services);
     let mut document = json!({ "name": project(ecosystem.name()), "services": services });
     if !volumes.is_empty() {
         document["volumes"] = json!(volumes);
     }
+    if !outside.is_empty() {
+        document["x-vm-ecosystem/external"] = outside.into();
+    }
     head + &yaml::document(&document)
+}
+
+/// A dollar sign begins a variable in every value of a service.
+fn escape_dollars(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
+        Value::Array(items) => items.iter_mut().for_each(escape_dollars),
+        Value::Object(map) => map.values_mut().for_each(escape_dollars),
+        _ => {}
+    }
+}
+
+/// Attributes and edges that Compose has no word for; reading the file finds them there.
+fn extensions(ecosystem: &Ecosystem, names: &Names, ix: usize, component: &Component) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert(format!("x-{}", carried::COMPONENT), carried::component(component));
+    let name = |edge: &Dependency| names.of(&edge.to).to_owned();
+    if let Some(needs) = carried::needs(ecosystem.dependencies_of(ix), name) {
+        map.insert(format!("x-{}", carried::NEEDS), needs);
+    }
+    map
 }
 
 fn service(ecosystem: &Ecosystem, names: &Names, ix: usize, component: &Component) -> Map<String, Value> {
@@ -75,12 +109,17 @@ fn service(ecosystem: &Ecosystem, names: &Names, ix: usize, component: &Componen
                 environment.entry(address_variable(name)).or_insert(address);
             }
             DependencyKind::StartOrder if target.is_placed() => {
-                let condition = match target.kind {
-                    Kind::Batch => "service_completed_successfully",
-                    _ if probe(target).is_some() => "service_healthy",
-                    _ => "service_started",
+                let condition = match edge.condition {
+                    StartCondition::Completed => "service_completed_successfully",
+                    // without a check a service never becomes healthy
+                    StartCondition::Healthy if probe(target).is_some() => "service_healthy",
+                    StartCondition::Healthy | StartCondition::Started => "service_started",
                 };
-                after.insert(name, json!({ "condition": condition }));
+                let mut need = json!({ "condition": condition });
+                if edge.strength == Strength::Soft {
+                    need["required"] = json!(false);
+                }
+                after.insert(name, need);
             }
             DependencyKind::StartOrder | DependencyKind::Volume => {}
         }
@@ -127,7 +166,11 @@ fn probe(component: &Component) -> Option<String> {
 }
 
 fn deploy(component: &Component) -> Value {
-    let mut deploy = json!({ "replicas": component.replicas });
+    let mut deploy = if component.per_host {
+        json!({ "mode": "global" })
+    } else {
+        json!({ "replicas": component.replicas })
+    };
     let mut resources = Map::new();
     for (key, amounts) in
         [("reservations", &component.requirements.request), ("limits", &component.requirements.limit)]

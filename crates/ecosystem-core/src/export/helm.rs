@@ -29,7 +29,7 @@ pub fn chart(ecosystem: &Ecosystem, settings: &Settings<'_>) -> BTreeMap<String,
     for mut object in kubernetes::objects(ecosystem, settings) {
         let kind = object["kind"].as_str().unwrap_or_default().to_owned();
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        if matches!(kind.as_str(), "Deployment" | "StatefulSet" | "Job") {
+        if matches!(kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet" | "Job") {
             values.insert(name.clone(), parametrize(&mut object, &name));
         }
         escape_templates(&mut object);

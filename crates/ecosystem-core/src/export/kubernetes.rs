@@ -8,8 +8,9 @@ mod scheduling;
 mod workload;
 
 pub use provider::Provider;
-pub(super) use workload::image;
+pub(super) use workload::{image, kind as workload_kind};
 
+use super::carried;
 use super::names::Names;
 use super::yaml;
 use crate::component::{Component, Kind};
@@ -111,7 +112,7 @@ pub(super) fn objects(ecosystem: &Ecosystem, settings: &Settings<'_>) -> Vec<Val
     }
     for (ix, component) in ecosystem.components().enumerate() {
         if component.kind == Kind::External {
-            objects.push(cluster.external_name(component));
+            objects.push(cluster.external_name(ix, component));
             continue;
         }
         objects.push(workload::workload(&cluster, ix, component));
@@ -209,11 +210,23 @@ impl<'a> Cluster<'a> {
         Some(json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec }))
     }
 
-    fn external_name(&self, component: &Component) -> Value {
+    /// Attributes and edges that Kubernetes has no word for, as annotations; reading the manifests finds them there.
+    fn annotations(&self, ix: usize, component: &Component) -> Value {
+        let mut annotations = json!({ carried::COMPONENT: carried::component(component).to_string() });
+        let edges = self.ecosystem.dependencies_of(ix);
+        if let Some(needs) = carried::needs(edges, |edge| edge.to.to_string()) {
+            annotations[carried::NEEDS] = json!(needs.to_string());
+        }
+        annotations
+    }
+
+    fn external_name(&self, ix: usize, component: &Component) -> Value {
         let name = self.name(&component.id);
+        let mut metadata = self.metadata(name, Some(component));
+        metadata["annotations"] = self.annotations(ix, component);
         let target = component.labels.get("host").map_or(component.id.as_str(), AsRef::as_ref);
         json!({
-            "apiVersion": "v1", "kind": "Service", "metadata": self.metadata(name, Some(component)),
+            "apiVersion": "v1", "kind": "Service", "metadata": metadata,
             "spec": { "type": "ExternalName", "externalName": target.to_lowercase() },
         })
     }

@@ -2,7 +2,7 @@
 
 use super::kubernetes::{self, Settings};
 use super::names::Names;
-use crate::component::Kind;
+use crate::component::Component;
 use crate::dependency::DependencyKind;
 use crate::ecosystem::Ecosystem;
 use serde_json::{Map, Value, json};
@@ -16,20 +16,17 @@ pub fn configuration(ecosystem: &Ecosystem, settings: &Settings<'_>) -> String {
     let (names, addresses) = (Names::dns(ecosystem, 52), Names::identifiers(ecosystem));
     let short: BTreeMap<&str, &str> =
         ecosystem.components().map(|c| (names.of(&c.id), addresses.of(&c.id))).collect();
-    let workload = |kind: Kind| match kind {
-        Kind::Batch => "job",
-        kind if kind.is_stateful() => "statefulset",
-        _ => "deployment",
-    };
     let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for edge in ecosystem.dependencies().filter(|d| d.kind == DependencyKind::StartOrder) {
         if let (Some(from), Some(to)) = (ecosystem.component(&edge.from), ecosystem.component(&edge.to))
             && from.is_placed()
             && to.is_placed()
         {
-            let address = |id, kind: Kind| format!("{}_{}", addresses.of(id), workload(kind));
-            let target = format!("kubernetes_manifest.{}", address(&to.id, to.kind));
-            needs.entry(address(&from.id, from.kind)).or_default().insert(target);
+            let address = |it: &Component| {
+                format!("{}_{}", addresses.of(&it.id), kubernetes::workload_kind(it).to_lowercase())
+            };
+            let target = format!("kubernetes_manifest.{}", address(to));
+            needs.entry(address(from)).or_default().insert(target);
         }
     }
     let mut resources = Map::new();

@@ -55,6 +55,7 @@ impl<'a> Documents<'a> {
         let Some(whole) = extended.iter().cloned().reduce(|base, over| merge::merge(&base, &over)) else {
             return;
         };
+        let whole = merge::settled(&whole);
         let root = At::root(&whole);
         read::known_keys(&root, KEYS, report);
         if let Some(name) = read::text_of(&root, "name", report)

@@ -9,6 +9,12 @@ use crate::finding::Place;
 use crate::id::ComponentId;
 use crate::rules::Rule;
 use indexmap::IndexMap;
+use std::collections::BTreeSet;
+
+/// Edges that manifests may give rise to; a few selectors or a shared list of names can mean billions.
+const EDGES_MAX: usize = 3_000_000;
+/// Bytes of values that are searched for names, each counted as often as aliases and shared configuration repeat it.
+const SEARCHED_MAX: u64 = 512 << 20;
 
 /// The parts of an ecosystem before its names are resolved.
 #[derive(Debug, Default)]
@@ -17,6 +23,16 @@ pub(crate) struct Draft {
     pub(crate) components: IndexMap<ComponentId, (Component, Place)>,
     pub(crate) dependencies: Vec<(Dependency, Place)>,
     pub(crate) rules: Vec<(Rule, Place)>,
+    /// Pairs between which nothing is to be inferred.
+    pub(crate) settled: BTreeSet<(ComponentId, ComponentId)>,
+    /// Components whose ports and budgets are known; what was generated from them adds nothing.
+    pub(crate) whole: BTreeSet<ComponentId>,
+    /// Where the first edge was that found no room.
+    pub(crate) overflow: Option<Place>,
+    /// Cost of the values that were searched for names.
+    pub(crate) searched: u64,
+    /// Edges of which no others are to be inferred.
+    pub(crate) finished: Vec<(Dependency, Place)>,
 }
 
 impl Draft {
@@ -34,6 +50,40 @@ impl Draft {
                 None
             }
         }
+    }
+
+    /// Adds an edge that says all there is to say between its two ends.
+    pub(crate) fn declare(&mut self, edge: Dependency, place: Place) {
+        self.settled.insert((edge.from.clone(), edge.to.clone()));
+        self.finished.push((edge, place));
+    }
+
+    /// Adds an edge; beyond [`EDGES_MAX`] it is only noted that there are more.
+    pub(crate) fn connect(&mut self, edge: Dependency, place: Place) {
+        if self.settled.contains(&(edge.from.clone(), edge.to.clone())) {
+            return;
+        }
+        if self.has_room() {
+            self.dependencies.push((edge, place));
+        } else {
+            self.overflow.get_or_insert(place);
+        }
+    }
+
+    /// False once there are so many edges that no more are taken: loops over pairs can end.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.dependencies.len() < EDGES_MAX
+    }
+
+    /// Takes from what all values together may cost to search; false once it is used up.
+    pub(crate) fn may_search(&mut self, value: &str, place: impl FnOnce() -> Place) -> bool {
+        let cost = value.len() as u64 + 64;
+        if self.has_room() && self.searched.saturating_add(cost) <= SEARCHED_MAX {
+            self.searched += cost;
+            return true;
+        }
+        self.overflow.get_or_insert_with(place);
+        false
     }
 
     /// Adds a component. One that is known already keeps what it says and is completed by the new one.
@@ -57,6 +107,16 @@ impl Draft {
 
     /// Resolves all names and builds the map. Errors are in the report, too.
     pub(crate) fn finish(mut self, report: &mut Report) -> Option<Ecosystem> {
+        if let Some(place) = self.overflow.take() {
+            let message = format!("more than {EDGES_MAX} edges, or more than {SEARCHED_MAX} bytes of values");
+            report.add_at(
+                "E1121",
+                place,
+                message,
+                "split the application, or repeat less by aliases and selectors",
+            );
+            return None;
+        }
         self.check_components(report);
         self.check_dependencies(report);
         self.check_rules(report);
@@ -121,7 +181,7 @@ impl Draft {
                         "dependency of `{}` on `{}` names `{end}`, which is not a component",
                         edge.from, edge.to
                     );
-                    report.add_at("E1110", place.clone(), message, suggest(end, components));
+                    report.add_at("E1110", place.clone(), message, suggest(end, components, report));
                     return false;
                 }
             }
@@ -134,14 +194,21 @@ impl Draft {
             for member in rule.kind.components() {
                 if !self.components.contains_key(member) {
                     let message = format!("rule `{}` names `{member}`, which is not a component", rule.name);
-                    report.add_at("E1114", place.clone(), message, suggest(member, &self.components));
+                    report.add_at("E1114", place.clone(), message, suggest(member, &self.components, report));
                 }
             }
         }
     }
 }
 
-fn suggest(unknown: &ComponentId, components: &IndexMap<ComponentId, (Component, Place)>) -> String {
+fn suggest(
+    unknown: &ComponentId,
+    components: &IndexMap<ComponentId, (Component, Place)>,
+    report: &Report,
+) -> String {
+    if report.is_full() {
+        return "define it or correct the name".to_owned();
+    }
     nearest(unknown.as_str(), components.keys().map(ComponentId::as_str)).map_or_else(
         || "define it or correct the name".to_owned(),
         |near| format!("did you mean `{near}`? define it or correct the name"),

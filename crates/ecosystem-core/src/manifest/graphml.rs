@@ -169,5 +169,5 @@ fn edge<'a>(
         _ => Confidence::High,
     };
     edge.evidence = vec![report.evidence(EvidenceKind::Declared, confidence, at)];
-    draft.dependencies.push((edge, report.place(at)));
+    draft.connect(edge, report.place(at));
 }

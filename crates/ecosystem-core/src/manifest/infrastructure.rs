@@ -4,7 +4,7 @@ use super::Budgets;
 use super::native::check_version;
 use super::quantity;
 use super::read;
-use super::report::{Report, did_you_mean};
+use super::report::Report;
 use super::tree::{At, Node};
 use crate::id::{HostId, InvalidId, RackId, RegionId, ZoneId};
 use crate::infra::{
@@ -222,7 +222,7 @@ impl<'a> Reader<'a, '_> {
                 self.apply(&template, &mut host);
             } else {
                 let known = self.templates.keys().copied();
-                let remedy = did_you_mean(name, known, "define it below `templates:`");
+                let remedy = self.report.did_you_mean(name, known, "define it below `templates:`");
                 let value = at.get("template").unwrap_or_else(|| at.clone());
                 self.report.add("E1202", &value, format!("template `{name}` is not defined"), remedy);
             }
@@ -327,7 +327,7 @@ impl<'a> Reader<'a, '_> {
             if !self.names.contains_key(&("zone", (*end).to_owned())) {
                 let zones =
                     self.names.keys().filter(|(what, _)| *what == "zone").map(|(_, name)| name.as_str());
-                let remedy = did_you_mean(end, zones, "name two zones of the file");
+                let remedy = self.report.did_you_mean(end, zones, "name two zones of the file");
                 self.report.add("E1202", place, format!("zone `{end}` is not defined"), remedy);
                 return;
             }

@@ -144,7 +144,13 @@ impl<'a> Objects<'a> {
             support::disruption_budget(budget, &self, &resolver, draft, report);
         }
         for scaler in &self.scalers {
-            support::scaler(scaler, &self, &resolver, draft, report);
+            support::scaler(scaler, &resolver, draft, report);
+        }
+        if resolver.is_exhausted() {
+            let place = self.workloads.first().map(|w| report.place(&w.at)).unwrap_or_default();
+            let message =
+                "selectors of services, policies and budgets match too many workloads in sum".to_owned();
+            report.add_at("E1121", place, message, "split the application, or select by narrower labels");
         }
     }
 }

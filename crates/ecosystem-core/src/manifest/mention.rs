@@ -100,6 +100,9 @@ impl Mention<'_, '_> {
         draft: &mut Draft,
         report: &mut Report,
     ) {
+        if !draft.may_search(self.value, || report.place(self.at)) {
+            return;
+        }
         let bare_allowed =
             self.evidence == EvidenceKind::Env && !self.value.trim().contains(char::is_whitespace);
         for address in addresses(self.value.trim()) {
@@ -144,7 +147,7 @@ impl Mention<'_, '_> {
         edge.port = address.port;
         edge.protocol = Arc::from(protocol(address.scheme));
         edge.evidence = vec![report.evidence(self.evidence, confidence, self.at)];
-        draft.dependencies.push((edge, report.place(self.at)));
+        draft.connect(edge, report.place(self.at));
     }
 
     fn report_dangling(&self, address: &Address<'_>, report: &mut Report) {

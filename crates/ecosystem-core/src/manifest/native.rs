@@ -1,14 +1,14 @@
 //! Our own format, version 1; specified in `docs/manifest-format.md`.
 
-mod component;
-mod rules;
+pub(super) mod component;
+pub(super) mod rules;
 
 use super::draft::Draft;
 use super::read;
 use super::report::Report;
 use super::tree::At;
 
-const KEYS: &[&str] = &["version", "name", "description", "owner", "components", "rules"];
+pub(super) const KEYS: &[&str] = &["version", "name", "description", "owner", "components", "rules"];
 
 /// Reads a document of our own format.
 pub(crate) fn read(root: &At<'_>, draft: &mut Draft, report: &mut Report) {

@@ -143,7 +143,7 @@ fn edges(
     let mut push = |to: &ComponentId, kind, at: &At<'_>, report: &Report| {
         let mut edge = Dependency::new(id.clone(), to.clone(), kind);
         edge.evidence = vec![report.evidence(EvidenceKind::Declared, Confidence::High, at)];
-        draft.dependencies.push((edge, report.place(at)));
+        draft.connect(edge, report.place(at));
     };
     for (name, item) in read::texts_of(at, "dependsOn", report) {
         match names.get(name) {

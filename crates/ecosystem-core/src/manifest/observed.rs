@@ -83,9 +83,9 @@ fn edge(call: &ObservedCall, draft: &mut Draft, report: &mut Report) {
     edge.calls_per_1000_s = call.calls_per_1000_s;
     edge.evidence =
         vec![Evidence { kind: EvidenceKind::Trace, confidence: Confidence::High, place: call.place.clone() }];
-    draft.dependencies.push((edge.clone(), call.place.clone()));
+    draft.connect(edge.clone(), call.place.clone());
     if call.is_store || call.is_queue {
         edge.kind = DependencyKind::Data;
-        draft.dependencies.push((edge, call.place.clone()));
+        draft.connect(edge, call.place.clone());
     }
 }

@@ -1,7 +1,7 @@
 //! Typed values out of the tree; what does not fit becomes a finding and the default.
 
 use super::quantity::{self, Prefix};
-use super::report::{Report, did_you_mean};
+use super::report::Report;
 use super::tree::At;
 use crate::resources::Resources;
 use crate::units::{BitsPerSecond, Bytes, Micros, Millicores};
@@ -13,8 +13,11 @@ pub(crate) fn known_keys(at: &At<'_>, known: &[&str], report: &mut Report) {
     for (key, key_pos, value) in at.entries() {
         if !known.contains(&key) && !key.starts_with("x-") {
             let place = report.place_of(key_pos, value.path());
-            let remedy =
-                did_you_mean(key, known.iter().copied(), &format!("expected one of: {}", known.join(", ")));
+            let remedy = report.did_you_mean(
+                key,
+                known.iter().copied(),
+                &format!("expected one of: {}", known.join(", ")),
+            );
             report.add_at("W1101", place, format!("unknown key `{}`", super::tree::shorten(key)), remedy);
         }
     }
@@ -110,7 +113,8 @@ pub(crate) fn word<T: Copy>(
         return Some(*it);
     }
     let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    let remedy = did_you_mean(found, all.iter().copied(), &format!("expected one of: {}", all.join(", ")));
+    let remedy =
+        report.did_you_mean(found, all.iter().copied(), &format!("expected one of: {}", all.join(", ")));
     report.add(
         "E1103",
         &value,

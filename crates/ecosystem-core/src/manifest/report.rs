@@ -67,7 +67,7 @@ impl Report {
             _ => FindingLevel::Info,
         };
         self.errors += usize::from(level == FindingLevel::Error);
-        let full = self.findings.len() >= self.limit;
+        let full = self.is_full();
         // The first error is always kept: it is why the input is refused.
         if full && !(level == FindingLevel::Error && self.errors == 1) {
             self.left_out += 1;
@@ -78,6 +78,26 @@ impl Report {
 
     pub(crate) const fn has_errors(&self) -> bool {
         self.errors > 0
+    }
+
+    /// "did you mean `x`?" or the given remedy; not looked for once findings are left out anyway.
+    pub(crate) fn did_you_mean<'a>(
+        &self,
+        text: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+        otherwise: &str,
+    ) -> String {
+        let near = if self.is_full() { None } else { nearest(text, candidates) };
+        near.map_or_else(|| otherwise.to_owned(), |near| format!("did you mean `{near}`?"))
+    }
+
+    /// True if further findings are only counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.findings.len() >= self.limit
+    }
+
+    pub(crate) const fn error_count(&self) -> usize {
+        self.errors
     }
 
     /// The findings in the order of files and lines; an error if one of them is.
@@ -111,7 +131,7 @@ pub(crate) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a s
     let far = text.len().saturating_add(1) / 3;
     candidates
         .into_iter()
-        .take(10_000)
+        .take(1_000)
         .filter(|c| c.len().abs_diff(text.len()) <= far)
         .map(|c| (distance(&text, c), c))
         .min()
@@ -136,15 +156,6 @@ fn distance(a: &[char], b: &str) -> usize {
         before = std::mem::replace(&mut last, row);
     }
     last[b.len()]
-}
-
-/// "did you mean `x`?" or the given remedy.
-pub(crate) fn did_you_mean<'a>(
-    text: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-    otherwise: &str,
-) -> String {
-    nearest(text, candidates).map_or_else(|| otherwise.to_owned(), |near| format!("did you mean `{near}`?"))
 }
 
 #[cfg(test)]

@@ -182,5 +182,5 @@ fn edge(
 ) {
     let mut edge = Dependency::new(from.clone(), to.clone(), kind);
     edge.evidence = vec![report.evidence(EvidenceKind::Declared, Confidence::High, at)];
-    draft.dependencies.push((edge, report.place(at)));
+    draft.connect(edge, report.place(at));
 }

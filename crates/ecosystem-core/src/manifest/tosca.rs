@@ -5,7 +5,7 @@ mod types;
 use super::draft::Draft;
 use super::quantity::{self, Prefix};
 use super::read;
-use super::report::{Report, did_you_mean};
+use super::report::Report;
 use super::tree::{At, Value, shorten};
 use crate::component::{Component, Port, Version};
 use crate::dependency::{Dependency, DependencyKind};
@@ -243,8 +243,11 @@ fn requirements<'a>(
                         shorten(name),
                         shorten(node)
                     );
-                    let remedy =
-                        did_you_mean(node, context.nodes.keys().copied(), "define it or correct the name");
+                    let remedy = report.did_you_mean(
+                        node,
+                        context.nodes.keys().copied(),
+                        "define it or correct the name",
+                    );
                     report.add("E1110", &value, message, remedy);
                 }
             }
@@ -278,10 +281,10 @@ fn edge(
     };
     let mut edge = Dependency::new(from.clone(), to.clone(), kind);
     edge.evidence = vec![report.evidence(EvidenceKind::Declared, Confidence::High, at)];
-    draft.dependencies.push((edge.clone(), report.place(at)));
+    draft.connect(edge.clone(), report.place(at));
     if name.contains("database") || name.contains("queue") {
         edge.kind = DependencyKind::Data;
-        draft.dependencies.push((edge, report.place(at)));
+        draft.connect(edge, report.place(at));
     }
 }
 

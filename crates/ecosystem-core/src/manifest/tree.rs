@@ -37,6 +37,18 @@ pub(crate) struct Entry {
     pub(crate) node: Node,
 }
 
+/// What a tag says about how a node changes what it overrides (`!reset`, `!override` of the Compose Specification).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Mark {
+    /// Nothing.
+    #[default]
+    None,
+    /// What was there is removed.
+    Reset,
+    /// What was there is replaced as a whole.
+    Override,
+}
+
 /// A node of the tree.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -47,11 +59,24 @@ pub(crate) struct Node {
     pub(crate) size: u32,
     /// Levels below and including this one.
     pub(crate) height: u32,
+    pub(crate) mark: Mark,
+    /// For large maps the entries in the order of their keys, so that a look-up is not a walk.
+    index: Option<Arc<[u32]>>,
 }
+
+/// Maps from this size on have an index.
+const INDEXED: usize = 24;
 
 impl Node {
     pub(crate) fn scalar(pos: Pos, text: impl Into<Arc<str>>, plain: bool) -> Self {
-        Self { pos, value: Value::Scalar(Scalar { text: text.into(), plain }), size: 1, height: 1 }
+        Self {
+            pos,
+            value: Value::Scalar(Scalar { text: text.into(), plain }),
+            size: 1,
+            height: 1,
+            mark: Mark::None,
+            index: None,
+        }
     }
 
     pub(crate) fn null(pos: Pos) -> Self {
@@ -60,19 +85,34 @@ impl Node {
 
     pub(crate) fn list(pos: Pos, items: Vec<Self>) -> Self {
         let (size, height) = extent(items.iter());
-        Self { pos, value: Value::List(items.into()), size, height }
+        Self { pos, value: Value::List(items.into()), size, height, mark: Mark::None, index: None }
     }
 
     pub(crate) fn map(pos: Pos, entries: Vec<Entry>) -> Self {
         let (size, height) = extent(entries.iter().map(|e| &e.node));
-        Self { pos, value: Value::Map(entries.into()), size, height }
+        let index = (entries.len() >= INDEXED).then(|| {
+            let mut order: Vec<u32> = (0..u32::try_from(entries.len()).unwrap_or(u32::MAX)).collect();
+            order.sort_by(|&a, &b| entries[a as usize].key.cmp(&entries[b as usize].key));
+            order.into()
+        });
+        Self { pos, value: Value::Map(entries.into()), size, height, mark: Mark::None, index }
+    }
+
+    pub(crate) const fn marked(mut self, mark: Mark) -> Self {
+        self.mark = mark;
+        self
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
-        match &self.value {
-            Value::Map(entries) => entries.iter().find(|e| &*e.key == key).map(|e| &e.node),
-            _ => None,
-        }
+        self.entry(key).map(|e| &e.node)
+    }
+
+    /// The first entry of a key. O(log n) for large maps.
+    fn entry(&self, key: &str) -> Option<&Entry> {
+        let entries = self.entries();
+        let Some(index) = &self.index else { return entries.iter().find(|e| &*e.key == key) };
+        let at = index.partition_point(|&ix| &*entries[ix as usize].key < key);
+        index.get(at).map(|&ix| &entries[ix as usize]).filter(|e| &*e.key == key)
     }
 
     pub(crate) fn text(&self) -> Option<&str> {
@@ -169,7 +209,7 @@ impl<'a> At<'a> {
 
     /// The value of a key; `None` if it is absent or null.
     pub(crate) fn get(&self, key: &str) -> Option<Self> {
-        let entry = self.node.entries().iter().find(|e| &*e.key == key)?;
+        let entry = self.node.entry(key)?;
         (!entry.node.is_null()).then(|| self.below(&entry.node, Step::Key(&entry.key)))
     }
 

@@ -3,8 +3,8 @@
 
 use super::Budgets;
 use super::report::Report;
-use super::tree::{Entry, Node, Pos, Value, shorten};
-use granit_parser::{Event, Parser, ScalarStyle};
+use super::tree::{Entry, Mark, Node, Pos, Value, shorten};
+use granit_parser::{Event, Parser, ScalarStyle, Tag};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use std::sync::Arc;
 struct Open {
     pos: Pos,
     anchor: usize,
+    mark: Mark,
     items: Vec<Node>,
     entries: Vec<Entry>,
     key: Option<(Arc<str>, Pos)>,
@@ -32,6 +33,15 @@ struct Reader<'r> {
     nodes: usize,
     alias_nodes: usize,
     open: Vec<Open>,
+}
+
+/// The local tags that Compose gives a meaning to; all others say nothing here.
+fn mark(tag: Option<&Tag>) -> Mark {
+    match tag.map(Tag::original).as_deref() {
+        Some("!reset") => Mark::Reset,
+        Some("!override") => Mark::Override,
+        _ => Mark::None,
+    }
 }
 
 /// Reading cannot go on; the finding is in the report.
@@ -91,24 +101,26 @@ impl Reader<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(pos)?;
+                let mark = mark(tag.as_deref());
                 let text_tag = tag.is_some_and(|t| t.is_yaml_core_schema_tag("str"));
                 let plain = style == ScalarStyle::Plain && !text_tag;
                 let text = if plain && text == "~" { Arc::from("") } else { Arc::from(&*text) };
-                let node = Node::scalar(pos, text, plain);
+                let node = Node::scalar(pos, text, plain).marked(mark);
                 self.remember(anchor, &node);
                 self.put(node, pos)
             }
-            Event::SequenceStart(_, anchor, _) => self.begin(anchor, pos, false),
-            Event::MappingStart(_, anchor, _) => self.begin(anchor, pos, true),
+            Event::SequenceStart(_, anchor, tag) => self.begin(anchor, pos, mark(tag.as_deref()), false),
+            Event::MappingStart(_, anchor, tag) => self.begin(anchor, pos, mark(tag.as_deref()), true),
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.open.pop() else { return Ok(None) };
-                let (pos, anchor) = (open.pos, open.anchor);
+                let (pos, anchor, mark) = (open.pos, open.anchor, open.mark);
                 let node = if open.is_map {
                     let entries = self.merged(open.entries)?;
                     Node::map(pos, entries)
                 } else {
                     Node::list(pos, open.items)
-                };
+                }
+                .marked(mark);
                 self.remember(anchor, &node);
                 self.put(node, pos)
             }
@@ -129,12 +141,12 @@ impl Reader<'_> {
         }
     }
 
-    fn begin(&mut self, anchor: usize, pos: Pos, is_map: bool) -> Result<Option<Node>, Stop> {
+    fn begin(&mut self, anchor: usize, pos: Pos, mark: Mark, is_map: bool) -> Result<Option<Node>, Stop> {
         self.count(pos)?;
         if self.open.len() >= self.budgets.depth {
             return self.too_deep(pos);
         }
-        self.open.push(Open { pos, anchor, items: Vec::new(), entries: Vec::new(), key: None, is_map });
+        self.open.push(Open { pos, anchor, mark, items: Vec::new(), entries: Vec::new(), key: None, is_map });
         Ok(None)
     }
 

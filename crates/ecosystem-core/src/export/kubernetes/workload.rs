@@ -9,13 +9,14 @@ use crate::units::Bytes;
 use serde_json::{Map, Value, json};
 
 pub(super) fn is_stateful(component: &Component) -> bool {
-    component.kind.is_stateful()
+    component.kind.is_stateful() && !component.per_host
 }
 
 /// Kind of the object that runs a component.
-pub(super) fn kind(component: &Component) -> &'static str {
+pub(in crate::export) fn kind(component: &Component) -> &'static str {
     match component.kind {
         Kind::Batch => "Job",
+        _ if component.per_host => "DaemonSet",
         _ if is_stateful(component) => "StatefulSet",
         _ => "Deployment",
     }
@@ -43,7 +44,8 @@ pub(super) fn workload(cluster: &Cluster<'_>, ix: usize, component: &Component) 
         template_metadata["annotations"] = json!({ "vm-ecosystem/start-after": after.join(",") });
     }
     let template = json!({ "metadata": template_metadata, "spec": pod(cluster, ix, component) });
-    let metadata = cluster.metadata(name, Some(component));
+    let mut metadata = cluster.metadata(name, Some(component));
+    metadata["annotations"] = cluster.annotations(ix, component);
     let spec = match kind {
         "Job" => json!({
             "parallelism": component.replicas, "completions": component.replicas.max(1), "template": template,
@@ -57,6 +59,7 @@ pub(super) fn workload(cluster: &Cluster<'_>, ix: usize, component: &Component) 
             }
             spec
         }
+        "DaemonSet" => json!({ "selector": selector, "template": template }),
         _ => json!({
             "replicas": component.replicas, "selector": selector, "template": template,
             "strategy": { "rollingUpdate": { "maxSurge": 1, "maxUnavailable": component.disruption_budget() } },

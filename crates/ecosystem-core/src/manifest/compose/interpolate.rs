@@ -195,7 +195,7 @@ fn walk(at: &At<'_>, variables: &mut Variables, report: &mut Report) -> Option<N
                     "hand in the file of variables, or give it a default `${NAME:-…}`",
                 );
             }
-            Some(Node::scalar(at.node.pos, text, scalar.plain))
+            Some(Node::scalar(at.node.pos, text, scalar.plain).marked(at.node.mark))
         }
         Value::Scalar(_) => None,
         Value::List(items) => {
@@ -203,7 +203,7 @@ fn walk(at: &At<'_>, variables: &mut Variables, report: &mut Report) -> Option<N
             new.iter().any(Option::is_some).then(|| {
                 let merged =
                     new.into_iter().zip(items.iter()).map(|(n, old)| n.unwrap_or_else(|| old.clone()));
-                Node::list(at.node.pos, merged.collect())
+                Node::list(at.node.pos, merged.collect()).marked(at.node.mark)
             })
         }
         Value::Map(entries) => {
@@ -214,7 +214,7 @@ fn walk(at: &At<'_>, variables: &mut Variables, report: &mut Report) -> Option<N
                     .into_iter()
                     .zip(entries.iter())
                     .map(|(n, old)| n.map_or_else(|| old.clone(), |node| Entry { node, ..old.clone() }));
-                Node::map(at.node.pos, merged.collect())
+                Node::map(at.node.pos, merged.collect()).marked(at.node.mark)
             })
         }
     }

@@ -1,6 +1,6 @@
 //! Overrides: how a later file or an extending service changes what it builds on (Compose Specification, "Merge").
 
-use super::super::tree::{Entry, Node, Value};
+use super::super::tree::{Entry, Mark, Node, Value};
 use std::sync::Arc;
 
 /// Maps whose list form `- KEY=value` means the same as the map form.
@@ -14,7 +14,34 @@ pub(super) fn merge(base: &Node, over: &Node) -> Node {
     merge_key("", base, over)
 }
 
+/// The document without what `!reset` takes away; the marks have done their work once all files are merged.
+pub(super) fn settled(node: &Node) -> Node {
+    if !has_marks(node) {
+        return node.clone();
+    }
+    match &node.value {
+        Value::Map(entries) => {
+            let kept = entries.iter().filter(|e| e.node.mark != Mark::Reset);
+            Node::map(node.pos, kept.map(|e| Entry { node: settled(&e.node), ..e.clone() }).collect())
+        }
+        Value::List(items) => {
+            let kept = items.iter().filter(|item| item.mark != Mark::Reset);
+            Node::list(node.pos, kept.map(settled).collect())
+        }
+        Value::Scalar(_) => node.clone().marked(Mark::None),
+    }
+}
+
+fn has_marks(node: &Node) -> bool {
+    node.mark != Mark::None
+        || node.entries().iter().any(|e| has_marks(&e.node))
+        || node.items().iter().any(has_marks)
+}
+
 fn merge_key(key: &str, base: &Node, over: &Node) -> Node {
+    if over.mark != Mark::None {
+        return over.clone();
+    }
     if KEYED_LISTS.contains(&key)
         && let (Some(base), Some(over)) = (keyed(key, base), keyed(key, over))
     {
@@ -24,7 +51,16 @@ fn merge_key(key: &str, base: &Node, over: &Node) -> Node {
         (Value::Map(entries), Value::Map(_)) => merge_maps(entries, over, base),
         (Value::List(items), Value::List(more)) if !REPLACED.contains(&key) => {
             let mut all: Vec<Node> = items.to_vec();
-            all.extend(more.iter().filter(|one| !all_has(items, one)).cloned());
+            for one in more.iter() {
+                let same = |item: &Node| match (mount_target(key, item), mount_target(key, one)) {
+                    (Some(a), Some(b)) => a == b,
+                    _ => one.text().is_some() && item.text() == one.text(),
+                };
+                match all.iter().position(same) {
+                    Some(at) => all[at] = one.clone(),
+                    None => all.push(one.clone()),
+                }
+            }
             Node::list(base.pos, all)
         }
         _ if over.is_null() => base.clone(),
@@ -32,14 +68,29 @@ fn merge_key(key: &str, base: &Node, over: &Node) -> Node {
     }
 }
 
-fn all_has(items: &[Node], one: &Node) -> bool {
-    one.text().is_some() && items.iter().any(|item| item.text() == one.text())
+/// Where a volume, configuration or secret is mounted: there is one mount for each place.
+fn mount_target<'n>(key: &str, item: &'n Node) -> Option<&'n str> {
+    if !matches!(key, "volumes" | "configs" | "secrets") {
+        return None;
+    }
+    match item.text() {
+        Some(short) if key == "volumes" => {
+            let mut parts = short.split(':');
+            let first = parts.next()?;
+            Some(parts.next().unwrap_or(first))
+        }
+        Some(short) => Some(short),
+        None => ["target", "source"].iter().find_map(|part| item.get(part).and_then(Node::text)),
+    }
 }
 
 fn merge_maps(entries: &[Entry], over: &Node, base: &Node) -> Node {
     let mut merged: indexmap::IndexMap<Arc<str>, Entry> =
         entries.iter().map(|e| (Arc::clone(&e.key), e.clone())).collect();
     for entry in over.entries() {
+        if entry.node.mark == Mark::Reset && merged.shift_remove(&entry.key).is_some() {
+            continue;
+        }
         match merged.get_mut(&entry.key) {
             Some(known) => known.node = merge_key(&entry.key, &known.node, &entry.node),
             None => {

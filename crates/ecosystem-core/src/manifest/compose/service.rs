@@ -1,16 +1,17 @@
 //! Services: components, their resources, and every edge they name.
 
+use super::super::carried;
 use super::super::draft::Draft;
 use super::super::mention::{Mention, infer_kind};
 use super::super::quantity::{self, Prefix};
 use super::super::read;
-use super::super::report::{Report, did_you_mean};
+use super::super::report::Report;
 use super::super::tree::{At, shorten};
 use super::interpolate::Variables;
 use super::names::Names;
 use super::{find_file, placement, syntax};
 use crate::component::{Component, Kind, Version};
-use crate::dependency::{Dependency, DependencyKind, Strength};
+use crate::dependency::{Dependency, DependencyKind, StartCondition, Strength};
 use crate::finding::{Confidence, EvidenceKind};
 use crate::id::ComponentId;
 use crate::infer::image;
@@ -116,6 +117,12 @@ const KEYS: &[&str] = &[
     "working_dir",
 ];
 
+const CONDITIONS: [(&str, StartCondition); 3] = [
+    ("service_started", StartCondition::Started),
+    ("service_healthy", StartCondition::Healthy),
+    ("service_completed_successfully", StartCondition::Completed),
+];
+
 /// What services are read against.
 pub(super) struct Context<'c, 'n> {
     pub(super) root: At<'n>,
@@ -136,7 +143,9 @@ pub(super) fn read_all(services: &At<'_>, context: &Context<'_, '_>, draft: &mut
             continue;
         }
         read::known_keys(&at, KEYS, report);
-        let component = component(&id, &at, report);
+        let mut component = component(&id, &at, report);
+        carried::complete(&mut component, &at, report);
+        carried::connect(&id, &at, draft, report);
         let replicas = component.replicas;
         draft.add(component, report.place_of(key_pos, at.path()), report);
         start_order(&id, &at, services, draft, report);
@@ -146,8 +155,22 @@ pub(super) fn read_all(services: &At<'_>, context: &Context<'_, '_>, draft: &mut
             volumes.entry(volume).or_default().push((id.clone(), at));
         }
     }
+    if let Some(outside) = context.root.get("x-vm-ecosystem/external") {
+        external(&outside, draft, report);
+    }
     for sharers in volumes.values() {
         super::super::kubernetes::share(sharers, draft, report);
+    }
+}
+
+/// Components outside, which our export carries beside the services.
+fn external(outside: &At<'_>, draft: &mut Draft, report: &mut Report) {
+    for (name, key_pos, at) in outside.entries() {
+        let (Ok(id), Some(component)) = (ComponentId::new(name), carried::component(&at, report)) else {
+            continue;
+        };
+        carried::connect(&id, &at, draft, report);
+        draft.add(Component { id, ..component }, report.place_of(key_pos, at.path()), report);
     }
 }
 
@@ -175,9 +198,10 @@ fn component(id: &ComponentId, at: &At<'_>, report: &mut Report) -> Component {
     let replicas = deploy.as_ref().and_then(|d| read::u32_of(d, "replicas", report));
     component.replicas = replicas.or_else(|| read::u32_of(at, "scale", report)).unwrap_or(1);
     if let Some(deploy) = &deploy {
-        if deploy.text_of("mode") == Some("global") {
-            let message = format!("service `{id}` runs once per host, read as one replica");
-            report.add("I1306", deploy, message, "set the number of replicas to the number of hosts");
+        if matches!(deploy.text_of("mode"), Some("global" | "global-job")) {
+            component.per_host = true;
+            let message = format!("service `{id}` runs once on every host that takes it");
+            report.add("I1306", deploy, message, "`Ecosystem::on_hosts` gives the number of replicas");
         }
         if let Some(update) = deploy.get("update_config") {
             component.max_unavailable = if update.text_of("order") == Some("start-first") {
@@ -265,19 +289,29 @@ impl Order<'_, '_> {
             return ComponentId::new(name).ok();
         }
         let names = self.services.node.entries().iter().map(|e| &*e.key);
-        let remedy = did_you_mean(name, names, "define it or correct the name; no edge is made");
+        let remedy = self.report.did_you_mean(name, names, "define it or correct the name; no edge is made");
         let message =
             format!("`{what}` of service `{}` names `{}`, which is not a service", self.id, shorten(name));
         self.report.add("W1409", at, message, remedy);
         None
     }
 
-    fn push(&mut self, to: &ComponentId, kind: DependencyKind, at: &At<'_>) -> &mut Dependency {
+    fn push(&mut self, to: &ComponentId, kind: DependencyKind, at: &At<'_>) {
+        self.push_edited(to, kind, at, |_| {});
+    }
+
+    /// Adds an edge after a change to it.
+    fn push_edited(
+        &mut self,
+        to: &ComponentId,
+        kind: DependencyKind,
+        at: &At<'_>,
+        edit: impl FnOnce(&mut Dependency),
+    ) {
         let mut edge = Dependency::new(self.id.clone(), to.clone(), kind);
         edge.evidence = vec![self.report.evidence(EvidenceKind::Declared, Confidence::High, at)];
-        self.draft.dependencies.push((edge, self.report.place(at)));
-        let last = self.draft.dependencies.len() - 1;
-        &mut self.draft.dependencies[last].0
+        edit(&mut edge);
+        self.draft.connect(edge, self.report.place(at));
     }
 
     fn depends_on(&mut self, at: &At<'_>) {
@@ -292,25 +326,28 @@ impl Order<'_, '_> {
             if optional && self.services.node.get(name).is_none() {
                 continue;
             }
+            let condition = self.condition(&item);
             if let Some(to) = self.target(name, "depends_on", &item) {
-                let edge = self.push(&to, DependencyKind::StartOrder, &item);
-                if optional {
-                    edge.strength = Strength::Soft;
-                }
-            }
-            let conditions = ["service_started", "service_healthy", "service_completed_successfully"];
-            if let Some(condition) = item.get("condition")
-                && !condition.text().is_some_and(|text| conditions.contains(&text))
-            {
-                let message = format!("`condition` is {}, which is not known", condition.node.describe());
-                self.report.add(
-                    "W1103",
-                    &condition,
-                    message,
-                    format!("expected one of: {}", conditions.join(", ")),
-                );
+                self.push_edited(&to, DependencyKind::StartOrder, &item, |edge| {
+                    edge.condition = condition;
+                    if optional {
+                        edge.strength = Strength::Soft;
+                    }
+                });
             }
         }
+    }
+
+    fn condition(&mut self, item: &At<'_>) -> StartCondition {
+        let Some(condition) = item.get("condition") else { return StartCondition::Started };
+        let known = CONDITIONS.iter().find(|(word, _)| Some(*word) == condition.text());
+        if let Some((_, condition)) = known {
+            return *condition;
+        }
+        let message = format!("`condition` is {}, which is not known", condition.node.describe());
+        let words: Vec<&str> = CONDITIONS.iter().map(|(word, _)| *word).collect();
+        self.report.add("W1103", &condition, message, format!("expected one of: {}", words.join(", ")));
+        StartCondition::Started
     }
 
     fn links(&mut self, at: &At<'_>) {
@@ -319,7 +356,9 @@ impl Order<'_, '_> {
             if let Some(to) = self.target(name, "links", &item) {
                 self.push(&to, DependencyKind::StartOrder, &item);
                 // A link makes the other reachable; that it is called is likely, not written.
-                self.push(&to, DependencyKind::Call, &item).evidence[0].confidence = Confidence::Medium;
+                self.push_edited(&to, DependencyKind::Call, &item, |edge| {
+                    edge.evidence[0].confidence = Confidence::Medium;
+                });
             }
         }
     }
@@ -332,7 +371,9 @@ impl Order<'_, '_> {
             }
             if let Some(to) = self.target(name, "volumes_from", &item) {
                 self.push(&to, DependencyKind::StartOrder, &item);
-                self.push(&to, DependencyKind::Volume, &item).evidence[0].kind = EvidenceKind::Volume;
+                self.push_edited(&to, DependencyKind::Volume, &item, |edge| {
+                    edge.evidence[0].kind = EvidenceKind::Volume;
+                });
             }
         }
     }

@@ -17,6 +17,9 @@ pub(super) fn service(service: &Object<'_>, resolver: &Resolver<'_>, draft: &mut
     let Some(spec) = service.at.get("spec") else { return };
     let behind = resolver.service(service.namespace, service.name).unwrap_or_default();
     for id in behind {
+        if draft.whole.contains(id) {
+            continue;
+        }
         let Some((component, _)) = draft.components.get_mut(id) else { continue };
         for at in spec.get("ports").iter().flat_map(At::items) {
             let number = |key| at.text_of(key).and_then(|t: &str| t.parse::<u16>().ok()).filter(|&p| p > 0);
@@ -105,7 +108,10 @@ pub(super) fn policy(
                 .and_then(|p| p.items().next())
                 .and_then(|p| p.text_of("port").and_then(|t| t.parse::<u16>().ok()));
             for peer in rule.get(peers_key).iter().flat_map(At::items) {
-                for other in peers(policy, &peer, objects, resolver, report) {
+                for other in peers(policy, &peer, resolver, report) {
+                    if !draft.has_room() {
+                        return;
+                    }
                     for &subject in &subjects {
                         let ends = if direction == "ingress" { (other, subject) } else { (subject, other) };
                         let (Some(from), Some(to)) = (resolver.id(ends.0), resolver.id(ends.1)) else {
@@ -120,13 +126,7 @@ pub(super) fn policy(
 }
 
 /// Workloads that a peer names by labels, in the policy's or the named namespaces.
-fn peers(
-    policy: &Object<'_>,
-    peer: &At<'_>,
-    objects: &Objects<'_>,
-    resolver: &Resolver<'_>,
-    report: &mut Report,
-) -> Vec<usize> {
+fn peers(policy: &Object<'_>, peer: &At<'_>, resolver: &Resolver<'_>, report: &mut Report) -> Vec<usize> {
     let Some(selector) = peer.get("podSelector").map(|s| Selector::read(&s, report)) else {
         return Vec::new();
     };
@@ -138,11 +138,8 @@ fn peers(
     };
     // Namespaces are known by their name alone, which every cluster sets as this label.
     let namespaces = Selector::read(&elsewhere, report);
-    let mut names: Vec<&str> = objects.workloads.iter().map(|w| w.namespace).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-        .into_iter()
+    resolver
+        .namespaces()
         .filter(|name| namespaces.matches(&[("kubernetes.io/metadata.name", *name)].into()))
         .flat_map(|name| resolver.select(name, &selector))
         .collect()
@@ -162,5 +159,5 @@ fn edge(
     let mut edge = Dependency::new(from.clone(), to.clone(), DependencyKind::Call);
     edge.port = port;
     edge.evidence = vec![report.evidence(EvidenceKind::NetworkPolicy, Confidence::Medium, at)];
-    draft.dependencies.push((edge, report.place(at)));
+    draft.connect(edge, report.place(at));
 }

@@ -1,13 +1,19 @@
 //! Names: workloads to component ids, service names to the workloads behind them, selectors to workloads.
 
+use super::super::carried;
 use super::super::draft::Draft;
 use super::super::report::Report;
 use super::Objects;
 use super::selector::{Labels, Selector};
 use crate::component::{Component, Kind};
 use crate::id::ComponentId;
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Pairs of a selector and a workload that are looked at; thousands of selectors that all match everything are no
+/// application.
+const SELECTOR_WORK_MAX: u64 = 20_000_000;
 
 /// Answers which components a name or a selector means.
 pub(super) struct Resolver<'a> {
@@ -16,7 +22,11 @@ pub(super) struct Resolver<'a> {
     /// Workloads by namespace, label and value.
     by_label: BTreeMap<(&'a str, &'a str, &'a str), Vec<usize>>,
     by_namespace: BTreeMap<&'a str, Vec<usize>>,
+    /// Workloads by namespace, name and kind.
+    by_name: BTreeMap<(&'a str, &'a str, &'a str), usize>,
     labels: Vec<Labels<'a>>,
+    /// Workloads that selectors may still be held against.
+    work_left: Cell<u64>,
     /// What is behind a service, by namespace and name.
     services: BTreeMap<&'a str, BTreeMap<&'a str, Vec<ComponentId>>>,
 }
@@ -27,11 +37,14 @@ impl<'a> Resolver<'a> {
             ids: ids(objects, report),
             by_label: BTreeMap::new(),
             by_namespace: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            work_left: Cell::new(SELECTOR_WORK_MAX),
             labels: objects.workloads.iter().map(|w| w.labels.clone()).collect(),
             services: BTreeMap::new(),
         };
         for (index, workload) in objects.workloads.iter().enumerate() {
             resolver.by_namespace.entry(workload.namespace).or_default().push(index);
+            resolver.by_name.entry((workload.namespace, workload.name, workload.kind)).or_insert(index);
             for (&key, &value) in &workload.labels {
                 resolver.by_label.entry((workload.namespace, key, value)).or_default().push(index);
             }
@@ -59,6 +72,17 @@ impl<'a> Resolver<'a> {
                 let mut component = Component::new(id.clone(), Kind::External);
                 let host = external.text().unwrap_or_default();
                 component.labels.insert(Arc::from("kubernetes.external-name"), Arc::from(host));
+                let annotations = service.at.dig(&["metadata", "annotations"]);
+                let id = match annotations.as_ref().and_then(|a| carried::component(a, report)) {
+                    Some(known) => {
+                        component = known;
+                        component.id.clone()
+                    }
+                    None => id,
+                };
+                if let Some(annotations) = annotations {
+                    carried::connect(&id, &annotations, draft, report);
+                }
                 draft.add(component, report.place(&external), report);
                 resolver.services.entry(service.namespace).or_default().insert(service.name, vec![id]);
             }
@@ -78,7 +102,27 @@ impl<'a> Resolver<'a> {
             None => self.by_namespace.get(namespace),
         };
         let all = candidates.map(Vec::as_slice).unwrap_or_default();
+        let Some(left) = self.work_left.get().checked_sub(all.len() as u64) else {
+            self.work_left.set(0);
+            return Vec::new();
+        };
+        self.work_left.set(left);
         all.iter().copied().filter(|&index| selector.matches(&self.labels[index])).collect()
+    }
+
+    /// True once selectors were held against so many workloads that no more are looked at.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.work_left.get() == 0
+    }
+
+    /// A workload by namespace, name and kind.
+    pub(super) fn named(&self, namespace: &str, name: &str, kind: &str) -> Option<usize> {
+        self.by_name.get(&(namespace, name, kind)).copied()
+    }
+
+    /// All namespaces with workloads, in order.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = &'a str> {
+        self.by_namespace.keys().copied()
     }
 
     /// What a host name means to a caller in `namespace`: `svc`, `svc.ns`, `svc.ns.svc…`, `pod.svc…` of a stateful
@@ -110,6 +154,7 @@ fn ids(objects: &Objects<'_>, report: &mut Report) -> Vec<Option<ComponentId>> {
         namespaces.entry(workload.name).or_default().push(workload.namespace);
         kinds.entry((workload.namespace, workload.name)).or_default().push(workload.kind);
     }
+    let mut own = BTreeSet::new();
     let differ = |all: &[&str]| all.iter().any(|one| *one != all[0]);
     objects
         .workloads
@@ -125,6 +170,13 @@ fn ids(objects: &Objects<'_>, report: &mut Report) -> Vec<Option<ComponentId>> {
                 name.push('/');
             }
             name.push_str(workload.name);
+            // the name before it was made to fit the narrower alphabet of Kubernetes
+            let annotations = workload.at.dig(&["metadata", "annotations"]);
+            if let Some(known) = annotations.and_then(|a| carried::component(&a, report))
+                && own.insert(known.id.clone())
+            {
+                return Some(known.id);
+            }
             Draft::id(&name, &workload.at, report)
         })
         .collect()

@@ -41,25 +41,20 @@ pub(super) fn disruption_budget(
         };
         let most = amount("maxUnavailable")
             .or_else(|| amount("minAvailable").map(|min| replicas.saturating_sub(min)));
-        component.max_unavailable = most.and_then(|n| u32::try_from(n).ok());
+        let most = most.and_then(|n| u32::try_from(n).ok());
+        // what an export of ours made of the budget that the component has anyway says nothing new
+        if !draft.whole.contains(&component.id) || most != Some(component.disruption_budget()) {
+            component.max_unavailable = most;
+        }
     }
 }
 
 /// The range of replicas that an autoscaler may choose from.
-pub(super) fn scaler(
-    scaler: &Object<'_>,
-    objects: &Objects<'_>,
-    resolver: &Resolver<'_>,
-    draft: &mut Draft,
-    report: &mut Report,
-) {
+pub(super) fn scaler(scaler: &Object<'_>, resolver: &Resolver<'_>, draft: &mut Draft, report: &mut Report) {
     let Some(spec) = scaler.at.get("spec") else { return };
     let target = |key| spec.dig(&["scaleTargetRef", key]).and_then(|t| t.text()).unwrap_or_default();
     let (kind, name) = (target("kind"), target("name"));
-    let found = objects
-        .workloads
-        .iter()
-        .position(|w| w.name == name && w.kind == kind && w.namespace == scaler.namespace);
+    let found = resolver.named(scaler.namespace, name, kind);
     let Some(id) = found.and_then(|index| resolver.id(index)) else {
         let message = format!(
             "autoscaler `{}` names {kind} `{}`, which is not part of these manifests",
@@ -103,7 +98,7 @@ pub(in crate::manifest) fn share(sharers: &[(ComponentId, At<'_>)], draft: &mut 
             }
             let mut edge = Dependency::new(from.clone(), to.clone(), DependencyKind::Volume);
             edge.evidence = vec![report.evidence(EvidenceKind::Volume, Confidence::High, at)];
-            draft.dependencies.push((edge, report.place(at)));
+            draft.connect(edge, report.place(at));
         }
     }
 }
@@ -135,6 +130,15 @@ pub(super) fn kustomization(at: &At<'_>, files: &[&str], report: &mut Report) {
         "configMapGenerator",
         "secretGenerator",
         "helmCharts",
+        "helmGlobals",
+        "namespace",
+        "commonLabels",
+        "labels",
+        "commonAnnotations",
+        "replacements",
+        "vars",
+        "generators",
+        "transformers",
     ] {
         if let Some(value) = at.get(key) {
             let message = format!("`{key}` of the kustomization is not applied");

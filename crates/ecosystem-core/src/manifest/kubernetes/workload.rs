@@ -1,5 +1,6 @@
 //! Workloads: deployments, stateful, daemon and replica sets, jobs, cron jobs, pods.
 
+use super::super::carried;
 use super::super::draft::Draft;
 use super::super::mention::infer_kind;
 use super::super::read;
@@ -77,6 +78,7 @@ pub(super) fn read(
         component.labels.insert(Arc::from("kubernetes.namespace"), Arc::from(workload.namespace));
     }
     component.replicas = replicas(workload, report);
+    component.per_host = workload.kind == "DaemonSet";
     component.requirements = container::requirements(workload, report);
     if workload.pod.is_none() {
         report.add(
@@ -103,6 +105,12 @@ pub(super) fn read(
     } else if let Some(at) = &main {
         infer_kind(&mut component, reference, at, report);
     }
+    if let Some(annotations) = workload.at.dig(&["metadata", "annotations"]) {
+        if carried::complete(&mut component, &annotations, report) {
+            draft.whole.insert(id.clone());
+        }
+        carried::connect(id, &annotations, draft, report);
+    }
     let place = report.place(&workload.at);
     draft.add(component, place, report);
     container::mentions(workload, id, objects, resolver, draft, report);
@@ -114,8 +122,8 @@ fn replicas(workload: &Workload<'_>, report: &mut Report) -> u32 {
     let key = match workload.kind {
         "Job" | "CronJob" => "parallelism",
         "DaemonSet" => {
-            let message = format!("daemon set `{}` runs once per host, read as one replica", workload.name);
-            report.add("I1306", &workload.at, message, "set the number of replicas to the number of hosts");
+            let message = format!("daemon set `{}` runs once on every host that takes it", workload.name);
+            report.add("I1306", &workload.at, message, "`Ecosystem::on_hosts` gives the number of replicas");
             return 1;
         }
         _ => "replicas",

@@ -6,17 +6,18 @@ use super::super::read;
 use super::super::report::Report;
 use super::super::tree::{At, Pos};
 use crate::component::{Component, Criticality, Kind, Port, Version};
-use crate::dependency::{CallMode, Dependency, DependencyKind, Strength};
+use crate::dependency::{CallMode, Dependency, DependencyKind, StartCondition, Strength};
 use crate::finding::{Confidence, EvidenceKind};
 use crate::id::ComponentId;
 use crate::infer::image;
 use std::sync::Arc;
 
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "kind",
     "image",
     "version",
     "replicas",
+    "per_host",
     "resources",
     "slo",
     "criticality",
@@ -31,11 +32,12 @@ const KEYS: &[&str] = &[
     "description",
 ];
 
-const EDGE_KEYS: &[&str] = &[
+pub(crate) const EDGE_KEYS: &[&str] = &[
     "on",
     "kind",
     "strength",
     "mode",
+    "condition",
     "protocol",
     "port",
     "calls_per_second",
@@ -45,12 +47,17 @@ const EDGE_KEYS: &[&str] = &[
     "fan_out",
 ];
 
-const CRITICALITIES: [(&str, Criticality); 4] = [
+pub(crate) const CRITICALITIES: [(&str, Criticality); 4] = [
     ("low", Criticality::Low),
     ("medium", Criticality::Medium),
     ("high", Criticality::High),
     ("critical", Criticality::Critical),
 ];
+
+/// Keys of `resources` in its long form.
+pub(crate) const RESOURCE_KEYS: &[&str] = &["request", "limit", "minimum", "burst"];
+/// Keys of `slo`.
+pub(crate) const SLO_KEYS: &[&str] = &["latency_p99", "availability"];
 
 pub(super) fn read_all(components: &At<'_>, owner: &str, draft: &mut Draft, report: &mut Report) {
     if !components.is_map() {
@@ -93,9 +100,10 @@ fn read_one(
     let place = report.place_of(key_pos, at.path());
     read_kind(&mut component, at, report);
     read_replicas(&mut component, at, report);
+    component.per_host = read::bool_of(at, "per_host", report).unwrap_or_default();
     read_resources(&mut component, at, report);
     if let Some(slo) = at.get("slo").and_then(|slo| read::map(slo, report)) {
-        read::known_keys(&slo, &["latency_p99", "availability"], report);
+        read::known_keys(&slo, SLO_KEYS, report);
         component.slo.latency_p99 = read::duration_of(&slo, "latency_p99", report);
         component.slo.availability_ppm = read::value(
             &slo,
@@ -156,12 +164,11 @@ fn read_replicas(component: &mut Component, at: &At<'_>, report: &mut Report) {
 
 fn read_resources(component: &mut Component, at: &At<'_>, report: &mut Report) {
     let Some(all) = at.get("resources").and_then(|r| read::map(r, report)) else { return };
-    let parts = ["request", "limit", "minimum", "burst"];
-    if !all.entries().any(|(key, _, _)| parts.contains(&key)) {
+    if !all.entries().any(|(key, _, _)| RESOURCE_KEYS.contains(&key)) {
         component.requirements.request = read::resources(&all, report);
         return;
     }
-    read::known_keys(&all, &parts, report);
+    read::known_keys(&all, RESOURCE_KEYS, report);
     let mut part = |key: &str| all.get(key).map(|r| read::resources(&r, report)).unwrap_or_default();
     component.requirements.request = part("request");
     component.requirements.limit = part("limit");
@@ -232,6 +239,8 @@ fn dependency(from: &ComponentId, name: &str, at: &At<'_>, draft: &mut Draft, re
     let modes =
         [("synchronous", CallMode::Synchronous), ("queued", CallMode::Queued), ("batch", CallMode::Batch)];
     edge.mode = read::word(at, "mode", &modes, report).unwrap_or_default();
+    let conditions = StartCondition::ALL.map(|condition| (condition.as_str(), condition));
+    edge.condition = read::word(at, "condition", &conditions, report).unwrap_or_default();
     edge.protocol = Arc::from(read::text_of(at, "protocol", report).unwrap_or_default().to_ascii_lowercase());
     edge.port =
         read::value(at, "port", "1 to 65535", report, |t| t.parse::<u16>().ok().filter(|&port| port > 0));
@@ -246,7 +255,7 @@ fn dependency(from: &ComponentId, name: &str, at: &At<'_>, draft: &mut Draft, re
     for kind in kinds(at, report) {
         let mut one = edge.clone();
         one.kind = kind;
-        draft.dependencies.push((one, place.clone()));
+        draft.connect(one, place.clone());
     }
 }
 

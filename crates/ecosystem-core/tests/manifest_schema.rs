@@ -1,0 +1,95 @@
+//! The JSON Schema of our own format: what is shipped is what is generated, and it agrees with the reader.
+#![cfg(feature = "manifest")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::unwrap_used,
+    reason = "a test may read files, run a validator and fail loudly"
+)]
+
+use ecosystem_core::manifest::{self, ParseOptions, Source};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Manifests that the reader takes, and such that it refuses or warns about, each with a word of its finding.
+const RIGHT: [&str; 3] = [
+    include_str!("data/manifest/native.yaml"),
+    include_str!("data/manifest/native-rules.yaml"),
+    include_str!("../../../examples/data/shop.yaml"),
+];
+const WRONG: [(&str, &str); 8] = [
+    ("version: 2\ncomponents: {a: {}}", "E1107"),
+    ("version: 1\ncomponents: {a: {kind: databse}}", "E1103"),
+    ("version: 1\ncomponents: {a: {imagee: x}}", "W1101"),
+    ("version: 1\ncomponents: {a: {replicas: many}}", "E1104"),
+    ("version: 1\ncomponents: {a: {depends_on: [{kind: call}, {on: a, kind: cal}]}}", "E1103"),
+    ("version: 1\ncomponents: {a: {}}\nrules: [{kind: fence, members: [a]}]", "E1106"),
+    ("version: 1\ncomponents: {a: {}}\nrules: [{kind: apart, members: [a], max: 1}]", "W1101"),
+    ("version: 1\ncomponents: {a: {per_host: perhaps}}", "E1104"),
+];
+
+#[test]
+fn the_shipped_schema_is_the_generated_one() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/manifest.schema.json"));
+    let schema = manifest::json_schema();
+    if std::env::var_os("ECO_BLESS").is_some() {
+        std::fs::write(path, &schema).unwrap();
+    }
+    let shipped = std::fs::read_to_string(path).unwrap();
+    assert_eq!(shipped, schema, "set ECO_BLESS=1 to write docs/manifest.schema.json anew");
+}
+
+#[test]
+fn the_reader_agrees_with_what_the_schema_cases_expect() {
+    let parse = |text: &str| manifest::parse(&[Source::new("m.yaml", text)], &ParseOptions::default());
+    for text in RIGHT {
+        assert_eq!(parse(text).map(|parsed| parsed.findings.len()), Ok(0), "{text}");
+    }
+    for (text, code) in WRONG {
+        let findings = parse(text).map_or_else(|error| error.findings, |parsed| parsed.findings);
+        assert!(findings.iter().any(|f| f.code == code), "{text}: {findings:?}");
+    }
+}
+
+/// jsonschema and `PyYAML` judge the same manifests by the generated schema alone.
+#[test]
+fn an_independent_validator_agrees_with_the_reader() {
+    if std::env::var_os("ECO_REAL").is_none_or(|value| value != "1") {
+        println!("skipped: validators run with ECO_REAL=1");
+        return;
+    }
+    const PROGRAM: &str = "
+import json, sys, yaml, jsonschema
+schema, texts = json.load(sys.stdin)
+schema = json.loads(schema)
+jsonschema.Draft202012Validator.check_schema(schema)
+validator = jsonschema.Draft202012Validator(schema)
+print(json.dumps([validator.is_valid(yaml.safe_load(text)) for text in texts]))
+";
+    let texts: Vec<&str> = RIGHT.into_iter().chain(WRONG.into_iter().map(|(text, _)| text)).collect();
+    let input = serde_json::json!([manifest::json_schema(), texts]).to_string();
+    let child = Command::new("python3")
+        .args(["-c", PROGRAM])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => {
+            println!("skipped: python3: {error}");
+            return;
+        }
+    };
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if errors.contains("ModuleNotFoundError") {
+        println!("skipped: {}", errors.lines().last().unwrap_or_default());
+        return;
+    }
+    assert!(output.status.success(), "{errors}");
+    let valid: Vec<bool> = serde_json::from_slice(&output.stdout).unwrap();
+    let expected: Vec<bool> = RIGHT.iter().map(|_| true).chain(WRONG.iter().map(|_| false)).collect();
+    assert_eq!(valid, expected);
+}
