@@ -189,7 +189,7 @@ fn what_is_changed_in_an_exported_file_counts() {
     let edited = text
         .replace("replicas: 3", "replicas: 5")
         .replace(":1.2\"", ":1.3\"")
-        .replace("cpu: 250m", "cpu: 300m");
+        .replace("\"250m\"", "\"300m\"");
     let back = parse("edited.yaml", &edited);
     let now = back.component_at(0).unwrap();
     assert_eq!((now.replicas, now.version.as_str()), (5, "1.3"), "{edited}");

@@ -33,15 +33,30 @@ pub(super) fn needs<'a>(
     (!list.is_empty()).then_some(Value::Array(list))
 }
 
-/// The value without nulls, empty texts, lists and maps; numbers stay.
+/// Amounts of which none is the same as nothing said.
+const AMOUNTS: [&str; 7] =
+    ["cpu", "memory", "disk", "network", "dirty_bytes_per_second", "bytes_per_s", "calls_per_1000_s"];
+/// Words that are read where nothing is said.
+const DEFAULTS: [(&str, &str); 4] =
+    [("criticality", "medium"), ("strength", "hard"), ("mode", "synchronous"), ("condition", "started")];
+
+fn says_nothing(key: &str, value: &Value) -> bool {
+    (AMOUNTS.contains(&key) && value.as_u64() == Some(0))
+        || DEFAULTS.iter().any(|(k, word)| *k == key && value.as_str() == Some(word))
+}
+
+/// The value without nulls, empty texts, lists and maps, and without what is read where nothing is said.
 fn dense(value: Value) -> Option<Value> {
     match value {
         Value::Null => None,
         Value::String(text) if text.is_empty() => None,
         Value::Array(items) if items.is_empty() => None,
         Value::Object(map) => {
-            let kept: Map<String, Value> =
-                map.into_iter().filter_map(|(key, value)| Some((key, dense(value)?))).collect();
+            let kept: Map<String, Value> = map
+                .into_iter()
+                .filter(|(key, value)| !says_nothing(key, value))
+                .filter_map(|(key, value)| Some((key, dense(value)?)))
+                .collect();
             (!kept.is_empty()).then_some(Value::Object(kept))
         }
         other => Some(other),

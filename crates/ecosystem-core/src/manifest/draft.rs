@@ -3,7 +3,7 @@
 use super::report::{Report, nearest};
 use super::tree::At;
 use crate::component::Component;
-use crate::dependency::Dependency;
+use crate::dependency::{Dependency, DependencyKind};
 use crate::ecosystem::Ecosystem;
 use crate::finding::Place;
 use crate::id::ComponentId;
@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use std::collections::BTreeSet;
 
 /// Edges that manifests may give rise to; a few selectors or a shared list of names can mean billions.
-const EDGES_MAX: usize = 3_000_000;
+const EDGES_MAX: usize = 1_000_000;
 /// Bytes of values that are searched for names, each counted as often as aliases and shared configuration repeat it.
 const SEARCHED_MAX: u64 = 512 << 20;
 
@@ -60,7 +60,11 @@ impl Draft {
 
     /// Adds an edge; beyond [`EDGES_MAX`] it is only noted that there are more.
     pub(crate) fn connect(&mut self, edge: Dependency, place: Place) {
-        if self.settled.contains(&(edge.from.clone(), edge.to.clone())) {
+        let ends = |a: &ComponentId, b: &ComponentId| (a.clone(), b.clone());
+        // a shared volume has no direction of its own
+        let turned =
+            edge.kind == DependencyKind::Volume && self.settled.contains(&ends(&edge.to, &edge.from));
+        if turned || self.settled.contains(&ends(&edge.from, &edge.to)) {
             return;
         }
         if self.has_room() {

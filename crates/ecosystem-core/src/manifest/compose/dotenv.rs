@@ -3,7 +3,7 @@
 use super::super::report::Report;
 use super::super::tree::{Pos, shorten};
 use super::super::{Budgets, Source, text_of};
-use super::interpolate::Variables;
+use super::interpolate::{Fault, Variables};
 use std::collections::BTreeMap;
 
 /// Reads a file, adds its variables to those known, and returns them alone. Variables given by the host win over
@@ -138,8 +138,13 @@ fn unescape(text: &str) -> String {
 }
 
 fn expand(value: &str, variables: &mut Variables, pos: Pos, report: &mut Report) -> String {
-    variables.expand(value).unwrap_or_else(|_| {
+    variables.expand(value).unwrap_or_else(|fault| {
         let place = report.place_of(pos, String::new());
+        if fault == Fault::TooLong {
+            let message = format!("`{}` becomes too long, or all values do", shorten(value));
+            report.add_at("E1404", place, message, "shorten the variables");
+            return shorten(value);
+        }
         let message = format!("`{}` cannot be interpolated, kept as it is", shorten(value));
         report.add_at(
             "W1403",
