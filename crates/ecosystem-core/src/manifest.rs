@@ -56,6 +56,7 @@ mod read;
 mod report;
 mod schema;
 mod score;
+mod template;
 mod tosca;
 mod tree;
 mod xml;
@@ -103,6 +104,8 @@ pub struct Budgets {
     pub depth: usize,
     /// Nodes that aliases and merge keys add to one input; 500,000: real manifests stay below 10,000.
     pub alias_nodes: usize,
+    /// Edges that all inputs may give rise to; 1,000,000: a few selectors or a shared list of names can mean billions.
+    pub edges: usize,
     /// Findings that are kept; 1,000: nobody reads more.
     pub findings: usize,
     /// Hosts of an infrastructure; 200,000: the largest fleets.
@@ -117,6 +120,7 @@ impl Default for Budgets {
             nodes: 4_000_000,
             depth: 128,
             alias_nodes: 500_000,
+            edges: 1_000_000,
             findings: 1_000,
             hosts: 200_000,
         }
@@ -262,7 +266,8 @@ impl std::error::Error for ManifestError {}
 /// Linear in the size of the inputs. See the [module](self) for formats and guarantees.
 pub fn parse(sources: &[Source<'_>], options: &ParseOptions<'_>) -> Result<Parsed, ManifestError> {
     let mut report = Report::new(options.budgets.findings);
-    let mut draft = Draft { name: options.name.clone(), ..Draft::default() };
+    let mut draft =
+        Draft { name: options.name.clone(), edges_max: options.budgets.edges, ..Draft::default() };
     let documents = documents(sources, &options.budgets, &mut report);
     let files: Vec<&str> = sources.iter().map(|s| s.name).collect();
     let mut formats = Vec::new();
@@ -443,28 +448,8 @@ fn read_text(text: &str, file: u32, budgets: &Budgets, report: &mut Report) -> V
             Err(_) => {}
         }
     }
-    note_templates(text, file, report);
+    template::note(text, file, report);
     yaml::read(text, file, budgets, report)
-}
-
-/// Helm's templates are text, not YAML: what they would become is not known here.
-fn note_templates(text: &str, file: u32, report: &mut Report) {
-    let marks = [".Values", ".Release", ".Chart", "include \""];
-    let is_helm = |line: &str| {
-        line.split("{{").skip(1).any(|rest| {
-            let inside = rest.split("}}").next().unwrap_or(rest);
-            marks.iter().any(|mark| inside.contains(mark))
-        })
-    };
-    if !text.contains("{{") {
-        return;
-    }
-    if let Some(line) = text.lines().position(is_helm) {
-        let line = u32::try_from(line + 1).unwrap_or(u32::MAX);
-        let place = report.place_of(tree::Pos { file, line, column: 1 }, String::new());
-        let message = "template expressions of a Helm chart are not rendered".to_owned();
-        report.add_at("W1332", place, message, "render it first (`helm template`) and hand in the result");
-    }
 }
 
 fn first_quoted(text: &str) -> bool {

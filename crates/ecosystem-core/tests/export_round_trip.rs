@@ -224,7 +224,6 @@ fn real_validators_accept_what_is_emitted() {
     let inventory = golden.join("shop.inventory.yaml");
     let check = ["-i", inventory.to_str().unwrap(), "--syntax-check"];
     accepts("ansible-playbook", (&check, &[]), &golden.join("shop.playbook.yaml"));
-    accepts("docker-compose", (&["-f"], &["config", "--quiet"]), &golden.join("shop.compose.yaml"));
     accepts("dot", (&["-Tsvg", "-o", "/dev/null"], &[]), &golden.join("shop.dot"));
 }
 

@@ -23,7 +23,7 @@ components:
   gateway: {kind: gateway, image: "nginx:1.27", replicas: {min: 2, max: 5}, ports: [80/http, 443/tcp],
     resources: {request: {cpu: 250m, memory: 128Mi}, limit: {cpu: 1, memory: 512Mi}},
     depends_on: [{on: Api_Server, port: 8080}, {on: Api_Server, kind: start-order, condition: healthy}, {on: mail.example.org, port: 25}]}
-  Api_Server: {image: "registry.example:5000/shop/api:2.1.0", replicas: 3, ports: [8080], labels: {tier: "{{ .Values.tier }}"},
+  Api_Server: {image: "registry.example:5000/shop/api:2.1.0", replicas: 3, ports: [8080], labels: {tier: "{{ tier }}"},
     depends_on: [{on: db, kind: [call, data, start-order], port: 5432}, {on: cache, strength: soft}, {on: events, kind: data}]}
   db: {kind: database, image: "postgres:16.4", replicas: 2, ports: [5432], resources: {cpu: 1, memory: 2Gi, disk: 20Gi}}
   cache: {kind: cache, image: "redis:7", ports: [6379]}
@@ -56,6 +56,8 @@ fn written() -> PathBuf {
         ("default.k8s.yaml".to_owned(), kubernetes::manifests(&map, &plain.in_namespace("default"))),
         ("isolated.k8s.yaml".to_owned(), kubernetes::manifests(&map, &plain.isolated().in_namespace("shop"))),
         ("map.compose.yaml".to_owned(), compose::file(&map)),
+        // the first generation of docker-compose, which Debian has, does not know `name`
+        ("first.compose.yaml".to_owned(), compose::file(&map).replace("name: every-kind\n", "")),
         ("map.tf.json".to_owned(), terraform::configuration(&map, &plain)),
         ("map.cdx.json".to_owned(), cyclonedx::map(&map)),
         ("map.graphml".to_owned(), graphml::map(&map)),
@@ -107,10 +109,10 @@ fn programs_of_others_accept_every_export() {
     for file in ["map", "isolated", "eks", "aks", "gke"] {
         accepts("kubernetes-validate", &["--strict", &format!("{file}.k8s.yaml")], &folder);
     }
-    accepts("docker-compose", &["-f", "map.compose.yaml", "config", "--quiet"], &folder);
+    accepts("docker-compose", &["-f", "first.compose.yaml", "config", "--quiet"], &folder);
     accepts("dot", &["-Tsvg", "-o", "/dev/null", "map.dot"], &folder);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/validators/check.py");
-    for what in ["helm", "terraform", "cyclonedx", "graphml", "jsonld"] {
+    for what in ["compose", "helm", "terraform", "cyclonedx", "graphml", "jsonld"] {
         accepts("python3", &[script, what, "."], &folder);
     }
 }

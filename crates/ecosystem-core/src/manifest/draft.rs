@@ -11,8 +11,6 @@ use crate::rules::Rule;
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
 
-/// Edges that manifests may give rise to; a few selectors or a shared list of names can mean billions.
-const EDGES_MAX: usize = 1_000_000;
 /// Bytes of values that are searched for names, each counted as often as aliases and shared configuration repeat it.
 const SEARCHED_MAX: u64 = 512 << 20;
 
@@ -27,6 +25,8 @@ pub(crate) struct Draft {
     pub(crate) settled: BTreeSet<(ComponentId, ComponentId)>,
     /// Components whose ports and budgets are known; what was generated from them adds nothing.
     pub(crate) whole: BTreeSet<ComponentId>,
+    /// How many edges are taken.
+    pub(crate) edges_max: usize,
     /// Where the first edge was that found no room.
     pub(crate) overflow: Option<Place>,
     /// Cost of the values that were searched for names.
@@ -58,7 +58,7 @@ impl Draft {
         self.finished.push((edge, place));
     }
 
-    /// Adds an edge; beyond [`EDGES_MAX`] it is only noted that there are more.
+    /// Adds an edge; beyond the budget it is only noted that there are more.
     pub(crate) fn connect(&mut self, edge: Dependency, place: Place) {
         let ends = |a: &ComponentId, b: &ComponentId| (a.clone(), b.clone());
         // a shared volume has no direction of its own
@@ -76,7 +76,7 @@ impl Draft {
 
     /// False once there are so many edges that no more are taken: loops over pairs can end.
     pub(crate) const fn has_room(&self) -> bool {
-        self.dependencies.len() < EDGES_MAX
+        self.dependencies.len() < self.edges_max
     }
 
     /// Takes from what all values together may cost to search; false once it is used up.
@@ -112,13 +112,10 @@ impl Draft {
     /// Resolves all names and builds the map. Errors are in the report, too.
     pub(crate) fn finish(mut self, report: &mut Report) -> Option<Ecosystem> {
         if let Some(place) = self.overflow.take() {
-            let message = format!("more than {EDGES_MAX} edges, or more than {SEARCHED_MAX} bytes of values");
-            report.add_at(
-                "E1121",
-                place,
-                message,
-                "split the application, or repeat less by aliases and selectors",
-            );
+            let (edges, bytes) = (self.edges_max, SEARCHED_MAX);
+            let message = format!("more than {edges} edges, or more than {bytes} bytes of values to search");
+            let remedy = "repeat less by aliases and selectors, or raise `budgets.edges`";
+            report.add_at("E1121", place, message, remedy);
             return None;
         }
         self.check_components(report);

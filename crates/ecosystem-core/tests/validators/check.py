@@ -3,6 +3,7 @@
 usage: check.py WHAT FOLDER; exit code 0 = fine, 1 = wrong (said on standard error), 3 = a library is missing
 """
 import json
+import os
 import pathlib
 import re
 import sys
@@ -35,6 +36,20 @@ def helm(folder):
         rendered[key(yaml.safe_load(text))] = yaml.safe_load(text)
     plain = {key(o): o for o in yaml.safe_load_all((folder / "map.k8s.yaml").read_text()) if o}
     assert plain and rendered == plain, (sorted(rendered), sorted(plain))
+
+
+def compose(folder):
+    """The schema of the Compose Specification, where the data folder is there."""
+    import jsonschema
+    import yaml
+
+    here = pathlib.Path(__file__).resolve().parents[5] / "shared/data"
+    data = pathlib.Path(os.environ.get("VM_ECOSYSTEM_DATA", here))
+    schemas = sorted(data.glob("ecosystem/compose-spec/*.json"))
+    assert schemas or not data.exists(), data
+    document = yaml.safe_load((folder / "map.compose.yaml").read_text())
+    for schema in schemas:
+        jsonschema.validate(document, json.loads(schema.read_text()))
 
 
 def terraform(folder):
