@@ -10,6 +10,8 @@ pub use crate::model::{
 };
 
 #[cfg(feature = "audit")]
+pub use crate::audit::manage::{AuditManager, SecurityManager};
+#[cfg(feature = "audit")]
 pub use crate::audit::{Draft, Log};
 #[cfg(all(feature = "reconfig", feature = "audit"))]
 pub use crate::driver::{AuditSink, Driver, DriverError, Planner, Tick};

@@ -1,6 +1,7 @@
 //! Command-line arguments and failures.
 
 use std::fmt;
+use std::io::{BufRead as _, BufReader, Read};
 
 /// Why the program ends early.
 #[derive(Debug)]
@@ -88,4 +89,13 @@ impl Words {
 /// Reads a whole number.
 pub(crate) fn number(what: &str, text: &str) -> Result<u64, Failure> {
     text.parse().map_err(|_| Failure::Usage(format!("{what} `{text}` is not a whole number")))
+}
+
+/// Standard input, unpacked if it is compressed with gzip.
+pub(crate) fn input() -> Result<BufReader<Box<dyn Read>>, Failure> {
+    let mut raw = BufReader::new(std::io::stdin());
+    let packed = raw.fill_buf().map_err(failed("standard input"))?.starts_with(&[0x1f, 0x8b]);
+    let plain: Box<dyn Read> =
+        if packed { Box::new(flate2::bufread::MultiGzDecoder::new(raw)) } else { Box::new(raw) };
+    Ok(BufReader::with_capacity(1 << 20, plain))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use ecosystem_audit::verify::{Head, Kind};
 use ecosystem_audit::{Category, Checkpoint, Draft, Ed25519Signer, Ed25519Verifier, Hash, Receipt, Severity};
 use serde_json::json;
 
-use crate::cli::{Failure, Words, failed, number};
+use crate::cli::{self, Failure, Words, failed, number};
 use crate::draft::{self, Sealer};
 use crate::keys::{self, FileKeys, OsRandom};
 use crate::store::{Store, WritableStore};
@@ -72,7 +72,7 @@ fn append(folder: &Path, words: &[String]) -> Result<ExitCode, Failure> {
         fields: fields.split(',').map(str::to_owned).collect(),
         open: BTreeMap::new(),
     };
-    let mut input = BufReader::with_capacity(1 << 20, std::io::stdin().lock());
+    let mut input = cli::input()?;
     let mut receipts = Vec::new();
     let (mut line, mut number, mut appended) = (String::new(), 0_u64, 0_u64);
     let mut failure = None;

@@ -41,8 +41,10 @@ usage: audit_log DIR COMMAND
          [--facts FILE] [--checkpoint FILE]... [--vkey KEY] [--at T] [--origin O] [--heartbeat-s N]
                                      verdicts computed from evidence in the log
   export [--format jsonl|csv|syslog|cef|ocsf|ecs] [--no-hashes] [--hostname H] [--enterprise N] [as query]
-  import [--format jsonl|csv|syslog] the same log again, from standard input
+  import [--format as export]        the same log again, from standard input
                                      query, export and report take --as ACTOR to record that they were run
+
+Standard input may be compressed with gzip.
 
 An entry: {\"at_unix_ms\":1767225600000,\"actor\":\"alice\",\"action\":\"vm.restart\",\"category\":\"recovery\",
 \"severity\":\"warning\",\"subject\":\"vm/db-1\",\"outcome\":\"success\"} and, if wanted, \"on_behalf_of\", \"reason\",

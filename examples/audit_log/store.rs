@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ecosystem_audit::segment::{self, Record};
 use ecosystem_audit::verify::{Head, Kind, Report, Verifier};
-use ecosystem_audit::{AppendError, Draft, Hash, Log, Receipt, State, Tree, Writer};
+use ecosystem_audit::{AppendError, Draft, Hash, Log, Receipt, Tree, Writer};
 
 use crate::cli::{Failure, failed};
 
@@ -73,10 +73,13 @@ impl Store {
         Ok(())
     }
 
-    /// The tree over all leaf hashes. A torn tail is left out, as it would be after the next append.
+    /// The tree over all leaf hashes, verified on the way: no proof and no checkpoint comes from a log that is not sound. A
+    /// torn tail is left out, as it would be after the next append.
     pub(crate) fn tree(&self) -> Result<Tree, Failure> {
-        let mut tree = Tree::new();
+        let (mut tree, mut verifier) = (Tree::new(), Verifier::new());
         self.for_each_segment(|_, bytes| {
+            verifier.push(bytes);
+            verifier.end_segment();
             for record in segment::records(bytes) {
                 match record {
                     Ok(Record::Entry(_, leaf)) => tree.push(leaf),
@@ -87,16 +90,14 @@ impl Store {
             }
             Ok(())
         })?;
+        sound(verifier.finish())?;
         Ok(tree)
     }
 
     /// The whole log in memory, verified; what is not sound is refused.
     pub(crate) fn log(&self) -> Result<Log, Failure> {
         let (log, report) = self.open_log()?;
-        match report.problem {
-            Some(problem) if problem.kind != Kind::TornTail => Err(Failure::Unsound(problem.to_string())),
-            _ => Ok(log),
-        }
+        sound(report).map(|()| log)
     }
 
     /// The sound part of the log in memory, and what the verifier found.
@@ -107,6 +108,14 @@ impl Store {
             Ok(())
         })?;
         Ok(Log::open(segments.iter().map(|segment| &segment[..])))
+    }
+}
+
+/// Refuses a log with any problem but a torn tail.
+fn sound(report: Report) -> Result<(), Failure> {
+    match report.problem {
+        Some(problem) if problem.kind != Kind::TornTail => Err(Failure::Unsound(problem.to_string())),
+        _ => Ok(()),
     }
 }
 
@@ -237,13 +246,4 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), Failure> {
     let handle = File::open(folder).map_err(failed(folder.display()))?;
     handle.sync_all().map_err(failed(folder.display()))
-}
-
-/// The state of the log at its end, without reading more than the last segment.
-#[allow(dead_code, reason = "for commands that only need size and root")]
-pub(crate) fn last_state(store: &Store) -> Result<State, Failure> {
-    match store.segment_files()?.last() {
-        None => Ok(State::new()),
-        Some(path) => Ok(resume(path)?.0.state().clone()),
-    }
 }

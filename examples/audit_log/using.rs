@@ -17,7 +17,7 @@ use ecosystem_audit::verify::Report;
 use ecosystem_audit::{Checkpoint, Ed25519Verifier, Severity, Summary, civil};
 use serde_json::{Value, json};
 
-use crate::cli::{Failure, Words, failed};
+use crate::cli::{self, Failure, Words, failed};
 use crate::store::{Store, WritableStore};
 
 /// Options of `query` and `export` that choose entries.
@@ -286,7 +286,7 @@ pub(crate) fn import_from(folder: &Path, words: &[String]) -> Result<ExitCode, F
     words.plain::<0>("no words after `import`")?;
     let format: Format = words.value("format").unwrap_or("jsonl").parse().map_err(failed("--format"))?;
     let mut text = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut text).map_err(failed("standard input"))?;
+    cli::input()?.read_to_end(&mut text).map_err(failed("standard input"))?;
     let records = import(format, &text).map_err(failed("standard input"))?;
     let mut store = WritableStore::open(folder)?;
     let mut count = 0_u64;

@@ -5,9 +5,9 @@
 //! | JSONL | yes | yes | one object per line; the lossless form for people and programs |
 //! | CSV (RFC 4180) | yes | yes | spreadsheets; lossless |
 //! | Syslog (RFC 5424) | yes | yes | collectors; the whole entry in structured data, lossless |
-//! | CEF | yes | no | `ArcSight` and others |
-//! | OCSF 1.2 | yes | no | security lakes; classes 3002, 3004, 3005, 6003 |
-//! | ECS 9 | yes | no | `Elasticsearch` |
+//! | CEF | yes | yes | `ArcSight` and others |
+//! | OCSF 1.2 | yes | yes | security lakes; classes 3002, 3004, 3005, 6003 |
+//! | ECS 9 | yes | yes | `Elasticsearch` |
 //!
 //! With hashes an export carries `prev_hash` and `leaf_hash` of every entry, and importing checks them. Without, importing computes
 //! them anew; since the canonical bytes depend on nothing else, either way **the imported log is the same log**: same
@@ -17,7 +17,8 @@
 //! Values in JSONL are plain JSON. What JSON cannot say without doubt is an object with one key: `{"$bytes": base64}`,
 //! `{"$commitment": hex}`, `{"$sealed": base64}`, `{"$json": text}` (JSON that would read back as text, number or
 //! truth value, or is spread over lines) and `{"$integer": text}` beyond 2^53. In CSV and syslog a value that
-//! is not plain text is written as that JSON.
+//! is not plain text is written as that JSON; so it is in CEF, OCSF and ECS. Lines of those three may have been enriched
+//! on their way through other systems: what is not the entry's is left out when they are read.
 //!
 //! # Example
 //! ```
@@ -26,7 +27,7 @@
 //!
 //! let mut log = Log::new();
 //! log.append(&Draft::new(0, "ana", "vm.resize", "vm/1").with_after(Value::json("{\"cpu\": 4}")?))?;
-//! for format in [Format::Jsonl, Format::Csv, Format::Syslog] {
+//! for format in Format::ALL {
 //!     for hashes in [true, false] {
 //!         let text = Exporter::new(format).with_hashes(hashes).to_text(log.entries());
 //!         assert_eq!(import_log(format, text.as_bytes())?.root(), log.root());
@@ -37,9 +38,11 @@
 
 mod cef;
 mod csv;
+mod document;
 mod ecs;
 mod import;
 mod jsonl;
+mod labels;
 mod ocsf;
 pub mod syslog;
 mod value;

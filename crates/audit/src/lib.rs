@@ -99,6 +99,7 @@ pub mod civil;
 pub mod compliance;
 pub mod export;
 mod json;
+pub mod manage;
 pub mod query;
 mod sha1;
 mod summary;

@@ -98,7 +98,7 @@ proptest! {
     #[test]
     fn what_is_exported_and_imported_is_the_same_log(drafts in prop::collection::vec(draft(), 0..6), hashes in any::<bool>()) {
         let log = log_of(&drafts);
-        for format in [Format::Jsonl, Format::Csv, Format::Syslog] {
+        for format in Format::ALL {
             let text = Exporter::new(format).with_hashes(hashes).to_text(log.entries());
             let again = import_log(format, text.as_bytes());
             prop_assert!(again.is_ok(), "{format}: {} in {text}", again.unwrap_err());
@@ -133,7 +133,7 @@ proptest! {
     #[test]
     fn decoders_survive_damaged_exports(drafts in prop::collection::vec(draft(), 1..3), at in any::<prop::sample::Index>(), byte: u8, cut in any::<bool>()) {
         let log = log_of(&drafts);
-        for format in [Format::Jsonl, Format::Csv, Format::Syslog] {
+        for format in Format::ALL {
             let mut bytes = Exporter::new(format).to_text(log.entries()).into_bytes();
             let at = at.index(bytes.len());
             if cut { bytes.truncate(at) } else { bytes[at] = byte }
@@ -190,13 +190,23 @@ fn errors_name_line_and_reason() {
     );
     check(Format::Syslog, "<13>1 - - - - - -", "line 1: the message has no element `audit@N`");
     check(Format::Syslog, "hello", "line 1: byte 0: expected `<`");
-    assert_eq!(import(Format::Cef, b"").unwrap_err(), ImportError::WriteOnly(Format::Cef));
+    check(Format::Cef, "CEF:0|a|b|c", "line 1: the header has fewer than seven parts");
+    check(Format::Cef, "CEF:0|a|b|c|d|e|2|rt=1 act=x rt=2", "line 1: `rt` comes twice");
+    check(
+        Format::Cef,
+        "CEF:0|a|b|c|d|e|4|rt=1 act=x suser=y",
+        "line 1: severity `4` is not one that is written",
+    );
+    check(Format::Ocsf, "[]", "line 1: not a JSON object");
+    check(Format::Ocsf, "{}", "line 1: `time` is missing");
+    check(Format::Ecs, "{\"@timestamp\":5}", "line 1: `@timestamp` is not a text");
+    check(Format::Ecs, "{\"@timestamp\":\"1970-01-01T00:00:01Z\"}", "line 1: `user.name` is missing");
 }
 
 #[test]
 fn an_edited_export_with_hashes_is_refused() {
     let log = log_of(&[Draft::new(1, "ana", "vm.stop", "vm/1"), Draft::new(2, "bo", "vm.start", "vm/1")]);
-    for format in [Format::Jsonl, Format::Csv, Format::Syslog] {
+    for format in Format::ALL {
         let text = Exporter::new(format).to_text(log.entries()).replace("vm.stop", "vm.halt");
         assert!(
             matches!(import_log(format, text.as_bytes()), Err(ImportError::Hash { seq: 0, .. })),

@@ -122,7 +122,7 @@ fn stable(format: Format, bytes: &[u8]) {
 
 #[test]
 fn exports_that_were_damaged_are_answered() {
-    for format in [Format::Jsonl, Format::Csv, Format::Syslog] {
+    for format in Format::ALL {
         let texts =
             [true, false].map(|h| Exporter::new(format).with_hashes(h).to_text(log().entries()).into_bytes());
         fuzz(format.as_str(), &texts, |bytes| stable(format, bytes));

@@ -8,35 +8,11 @@
     reason = "tests read files, print counts and unwrap what the vectors promise"
 )]
 
-use std::io::Read;
-use std::path::PathBuf;
+mod common;
 
+use common::text;
 use ecosystem_audit::export::{Exporter, Format, syslog};
 use ecosystem_audit::{Category, Draft, Json, Log, Outcome, Severity, ValueRef};
-
-/// A file of the shared data, unpacked if need be; `None` (said on standard error) if the data is not there.
-fn data(name: &str) -> Option<Vec<u8>> {
-    let root = std::env::var("VM_ECOSYSTEM_DATA").map_or_else(
-        |_| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
-        PathBuf::from,
-    );
-    let path = root.join("audit").join(name);
-    let Ok(bytes) = std::fs::read(&path) else {
-        assert!(std::env::var_os("CI").is_none(), "no data at {}", path.display());
-        eprintln!("skipped: no data at {}", path.display());
-        return None;
-    };
-    if !name.ends_with(".gz") {
-        return Some(bytes);
-    }
-    let mut out = Vec::new();
-    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut out).unwrap();
-    Some(out)
-}
-
-fn text(name: &str) -> Option<String> {
-    data(name).map(|bytes| String::from_utf8(bytes).unwrap())
-}
 
 #[test]
 fn rfc_8785_documents_are_canonicalised_as_published() {

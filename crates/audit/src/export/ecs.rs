@@ -1,13 +1,21 @@
 //! Elastic Common Schema documents. Every field outside of `labels` is defined by ECS 9; what has no field there goes
 //! into `labels`, whose values are text.
+//!
+//! Reading takes every part from the one place where it is written whole and leaves out what others have added.
 
 use serde_json::{Map, Value as Json, json};
 
 use super::Exporter;
+use super::document::Document;
+use super::import::{Imported, number};
+use super::labels::Labels;
 use super::value::to_cell;
 use crate::civil;
 use crate::class::{Category, Outcome, Severity};
-use crate::entry::EntryRef;
+use crate::entry::{Draft, EntryRef};
+
+/// Free fields in `labels`, whose keys must not nest.
+const FIELDS: Labels = Labels { prefix: "field_", flat: true };
 
 pub(super) fn write(exporter: &Exporter, entry: &EntryRef<'_>, out: &mut String) {
     let category = Category::from_checked(entry.category);
@@ -21,13 +29,15 @@ pub(super) fn write(exporter: &Exporter, entry: &EntryRef<'_>, out: &mut String)
             label(name, to_cell(value));
         }
     }
-    for (name, value) in entry.fields.iter() {
-        // Keys of `labels` must not nest.
-        label(&format!("field_{}", name.replace(['.', '*', ' '], "_")), to_cell(value));
+    let time = civil::format_utc(entry.at_unix_ms);
+    if civil::parse_utc(&time).ok() != Some(entry.at_unix_ms) {
+        // Years that a date cannot say.
+        label("at_unix_ms", entry.at_unix_ms.to_string());
     }
     if exporter.hashes {
         label("prev_hash", entry.prev_hash.to_hex());
     }
+    FIELDS.put(entry.fields.iter(), &mut labels);
     let mut event = json!({
         "kind": if category == Category::SECURITY && entry.severity >= Severity::Warning { "alert" } else { "event" },
         "category": [class(&category)],
@@ -57,7 +67,7 @@ pub(super) fn write(exporter: &Exporter, entry: &EntryRef<'_>, out: &mut String)
         related.push(person);
     }
     let mut document = json!({
-        "@timestamp": civil::format_utc(entry.at_unix_ms),
+        "@timestamp": time,
         "ecs": { "version": "9.0.0" },
         "event": event,
         "user": user,
@@ -102,4 +112,33 @@ fn kind(entry: &EntryRef<'_>) -> &'static str {
         "apply" | "set" | "update" | "resize" | "migrate" | "move" => "change",
         _ => "info",
     }
+}
+
+/// Reads a document written by [`write`].
+pub(super) fn read(line: &str) -> Result<Imported, String> {
+    let document = Document::parse(line)?;
+    let at = match document.optional("labels.at_unix_ms")? {
+        Some(text) => number(&text, "labels.at_unix_ms")?,
+        None => civil::parse_utc(&document.text("@timestamp")?).map_err(|e| e.to_string())?,
+    };
+    let mut draft = Draft::new(
+        at,
+        document.text("user.name")?,
+        document.text("event.action")?,
+        document.text("labels.subject")?,
+    );
+    draft.category = Category::new(document.text("labels.category")?).map_err(|e| e.to_string())?;
+    draft.severity = document.named("log.level")?;
+    draft.outcome = document.named("labels.outcome")?;
+    draft.on_behalf_of = document.optional("user.effective.name")?;
+    draft.correlation_id = document.optional("transaction.id")?;
+    draft.reason = document.cell("event.reason")?;
+    draft.before = document.cell("labels.before")?;
+    draft.after = document.cell("labels.after")?;
+    draft.fields = FIELDS.take(&document.object("labels"))?;
+    let mut found = Imported::new(draft);
+    found.seq = document.number("event.sequence")?;
+    found.prev_hash = document.hash("labels.prev_hash")?;
+    found.leaf_hash = document.hash("event.hash")?;
+    Ok(found)
 }

@@ -1,13 +1,21 @@
 //! Open Cybersecurity Schema Framework 1.2 events: Authentication (3002), User Access Management (3005), Entity
 //! Management (3004), API Activity (6003) for everything else. What has no attribute goes into `unmapped`.
+//!
+//! Reading takes every part from the one place where it is written whole and leaves out what others have added.
 
 use serde_json::{Map, Value as Json, json};
 
 use super::Exporter;
+use super::document::Document;
+use super::import::Imported;
+use super::labels::Labels;
 use super::value::to_cell;
-use crate::class::{Outcome, Severity};
-use crate::entry::EntryRef;
+use crate::class::{Category, Outcome, Severity};
+use crate::entry::{Draft, EntryRef};
 use crate::value::ValueRef;
+
+/// Free fields in `unmapped`.
+const FIELDS: Labels = Labels { prefix: "field.", flat: false };
 
 pub(super) fn write(exporter: &Exporter, entry: &EntryRef<'_>, out: &mut String) {
     let mut event = Map::new();
@@ -124,14 +132,41 @@ fn unmapped(exporter: &Exporter, entry: &EntryRef<'_>) -> Json {
             put(name, to_cell(value));
         }
     }
-    for (name, value) in entry.fields.iter() {
-        put(&format!("field.{name}"), to_cell(value));
+    if let Some(person) = entry.on_behalf_of {
+        put("on_behalf_of", person.to_owned());
     }
     if exporter.hashes {
         put("prev_hash", entry.prev_hash.to_hex());
         put("leaf_hash", entry.leaf_hash().to_hex());
     }
+    FIELDS.put(entry.fields.iter(), &mut map);
     Json::Object(map)
+}
+
+/// Reads an event written by [`write`].
+pub(super) fn read(line: &str) -> Result<Imported, String> {
+    let event = Document::parse(line)?;
+    let at = event.number("time")?.ok_or("`time` is missing")?;
+    let mut draft = Draft::new(
+        at,
+        event.text("actor.user.name")?,
+        event.text("metadata.event_code")?,
+        event.text("unmapped.subject")?,
+    );
+    draft.category = Category::new(event.text("unmapped.category")?).map_err(|e| e.to_string())?;
+    draft.severity = event.named("severity")?;
+    draft.outcome = event.named("status_code")?;
+    draft.on_behalf_of = event.optional("unmapped.on_behalf_of")?;
+    draft.correlation_id = event.optional("metadata.correlation_uid")?;
+    draft.reason = event.cell("status_detail")?;
+    draft.before = event.cell("unmapped.before")?;
+    draft.after = event.cell("unmapped.after")?;
+    draft.fields = FIELDS.take(&event.object("unmapped"))?;
+    let mut found = Imported::new(draft);
+    found.seq = event.number("metadata.sequence")?;
+    found.prev_hash = event.hash("unmapped.prev_hash")?;
+    found.leaf_hash = event.hash("unmapped.leaf_hash")?;
+    Ok(found)
 }
 
 /// Create, read, update, delete, other.

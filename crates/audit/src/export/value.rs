@@ -84,7 +84,8 @@ pub(super) fn to_cell(value: ValueRef<'_>) -> String {
 
 /// A text as a cell without control characters.
 pub(super) fn text_cell(text: &str) -> String {
-    if stays_text(text) || text.is_empty() {
+    let plain = !text.chars().any(char::is_control) && !matches!(read_value(text), Some(Value::Text(_)));
+    if plain {
         return text.to_owned();
     }
     let mut out = String::new();

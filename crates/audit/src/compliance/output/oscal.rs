@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::assess::{Assessment, ControlResult, Verdict};
 use super::super::checks::{CheckResult, State};
+use super::super::standards::Standard;
 use super::{check_name, log_text, state_name};
 use crate::civil;
 use crate::sha1::sha1;
@@ -155,9 +156,13 @@ fn prop(name: &str, value: &str) -> Value {
     json!({ "name": name, "ns": NAMESPACE, "value": value })
 }
 
-/// A token as OSCAL asks for: begins with a letter, no brackets or spaces.
+/// A token as OSCAL asks for: begins with a letter, no brackets or spaces. The controls of NIST have those of the catalogue
+/// that NIST publishes (`ac-2.4`).
 fn token(a: &Assessment, id: &str) -> String {
-    let mut out = format!("{}-", a.standard.as_str());
+    let mut out = match a.standard {
+        Standard::Nist80053 => String::new(),
+        other => format!("{}-", other.as_str()),
+    };
     for c in id.chars() {
         match c {
             c if c.is_ascii_alphanumeric() || c == '-' => out.push(c.to_ascii_lowercase()),
