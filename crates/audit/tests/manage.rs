@@ -41,7 +41,10 @@ fn events_are_found_exported_summed_up_and_verified_through_one_handle() {
     let bytes = audit.log().to_bytes();
     let (again, report) = AuditManager::open([&bytes[..]], &[audit.log().head()]);
     assert!(report.ok());
-    assert_eq!(again.query_events(&filter).unwrap().hits, audit.query_events(&filter).unwrap().hits);
+    let places = |audit: &AuditManager| -> Vec<u64> {
+        audit.query_events(&filter).unwrap().hits.iter().map(|entry| entry.seq).collect()
+    };
+    assert_eq!(places(&again), places(&audit));
     let (_, report) = AuditManager::open([&bytes[..bytes.len() / 2]], &[audit.log().head()]);
     assert!(!report.ok());
 }
