@@ -5,9 +5,10 @@
 use super::Exporter;
 use super::csv::read_fields;
 use super::import::{Imported, hash, number};
-use super::value::{from_cell, text_cell, text_from_cell, to_cell, write_fields};
+use super::value::{from_cell, read_value, text_cell, text_from_cell, to_cell, write_fields};
 use crate::class::{Category, Severity};
 use crate::entry::{Draft, EntryRef};
+use crate::value::Value;
 
 /// Most extensions in one line.
 const MAX_EXTENSIONS: usize = 1_000;
@@ -46,13 +47,13 @@ pub(super) fn write(exporter: &Exporter, entry: &EntryRef<'_>, out: &mut String)
     };
     extension("rt", &entry.at_unix_ms.to_string());
     extension("externalId", &entry.seq.to_string());
-    extension("act", &text_cell(entry.action));
-    extension("cat", &text_cell(entry.category));
+    extension("act", &text(entry.action));
+    extension("cat", &text(entry.category));
     extension("outcome", entry.outcome.as_str());
-    extension("suser", &text_cell(entry.actor));
-    let mut custom = vec![("subject", text_cell(entry.subject))];
-    custom.extend(entry.on_behalf_of.map(|person| ("onBehalfOf", text_cell(person))));
-    custom.extend(entry.correlation_id.map(|id| ("correlationId", text_cell(id))));
+    extension("suser", &text(entry.actor));
+    let mut custom = vec![("subject", text(entry.subject))];
+    custom.extend(entry.on_behalf_of.map(|person| ("onBehalfOf", text(person))));
+    custom.extend(entry.correlation_id.map(|id| ("correlationId", text(id))));
     if exporter.hashes {
         custom.push(("prevHash", entry.prev_hash.to_hex()));
         custom.push(("leafHash", entry.leaf_hash().to_hex()));
@@ -79,6 +80,16 @@ pub(super) fn write(exporter: &Exporter, entry: &EntryRef<'_>, out: &mut String)
         extension("reason", &to_cell(reason));
     }
     out.push('\n');
+}
+
+/// A text as the value of an extension. Line ends have escapes of their own here; other control characters need quotes.
+fn text(text: &str) -> String {
+    let control = text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r'));
+    if control || matches!(read_value(text), Some(Value::Text(_))) {
+        text_cell(text)
+    } else {
+        text.to_owned()
+    }
 }
 
 fn header(part: &str, out: &mut String) {
