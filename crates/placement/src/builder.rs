@@ -140,6 +140,7 @@ impl DenseBuilder {
         self.validate_sums()?;
         let Self { dimensions, hosts, items, edges, balances, groups, partitions, rules, .. } = self;
         let (dims, host_count, item_count) = (dimensions.len(), hosts.len(), items.len());
+        let dimensions_cost = dimensions.iter().any(|d| d.overload_cost > 0);
         let mut dense = Dense {
             dims,
             hosts: host_count,
@@ -164,6 +165,7 @@ impl DenseBuilder {
             home: items.iter().map(|i| i.home.unwrap_or(NONE)).collect(),
             move_cost: items.iter().map(|i| i.move_cost).collect(),
             item_linear: items.iter().map(|i| i.linear).collect(),
+            has_load: !balances.is_empty() || dimensions_cost,
             balances,
             move_table: self.move_table,
             group_move_cost: self.group_move.0,

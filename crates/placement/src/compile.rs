@@ -125,6 +125,8 @@ pub(crate) struct Tables {
     pub(crate) customs_of: Lists<u32>,
     /// True if there is any rule that looks at more than counters, fences and edges.
     pub(crate) has_rare: bool,
+    /// True if any rule other than fences has a cost, so that the other terms say nothing about the sum.
+    pub(crate) soft_rules: bool,
 }
 
 impl Tables {
@@ -166,6 +168,10 @@ pub(crate) fn compile(dense: &Dense) -> Tables {
         || !tables.move_limits.is_empty()
         || !tables.customs.is_empty()
         || !tables.root.is_empty();
+    tables.soft_rules = dense
+        .rules
+        .iter()
+        .any(|lowered| lowered.weight != Weight::Hard && !matches!(lowered.rule, DenseRule::Fence { .. }));
     tables
 }
 

@@ -251,6 +251,8 @@ pub(crate) struct Dense {
     pub(crate) move_cost: Vec<i64>,
     pub(crate) item_linear: Vec<i64>,
     pub(crate) balances: Vec<Balance>,
+    /// False if no use of a host costs anything: no balance, and no price of overload.
+    pub(crate) has_load: bool,
     /// Extra move cost by home and target, row-major; empty = none.
     pub(crate) move_table: Vec<i64>,
     /// Weight of, and group of each item for, the largest number of moved items of one group.

@@ -137,6 +137,26 @@ mod tests {
         }
 
         #[test]
+        fn a_heavier_edge_never_lies_further_apart_at_the_optimum(
+            seed in any::<u64>(), items in 3_usize..7, kinds in 0..=ALL, a in 0_u32..3, rise in 1_i64..60,
+        ) {
+            let b = (a + 1) % 3;
+            let mut light = crate::fixture::builder(seed, items, 3, kinds);
+            let mut heavy = crate::fixture::builder(seed, items, 3, kinds);
+            light.edge(a, b, 1);
+            heavy.edge(a, b, 1 + rise);
+            let distance = |raw: crate::DenseBuilder| {
+                let problem = raw.build().unwrap();
+                let x = solve_exact(&problem.dense, 10_000_000).unwrap().assignment?;
+                Some(problem.dense.distance.between(x[a as usize], x[b as usize]))
+            };
+            // exchange argument: it holds for every pair of optima, ties included
+            if let (Some(before), Some(after)) = (distance(light), distance(heavy)) {
+                prop_assert!(after <= before, "{after} after, {before} before");
+            }
+        }
+
+        #[test]
         fn adding_a_rule_never_improves_the_optimum(
             seed in any::<u64>(), items in 3_usize..7, kinds in 0..=ALL, extra in 0_u32..15,
         ) {

@@ -39,7 +39,9 @@ mod rng;
 mod search;
 mod settings;
 mod solution;
+mod split;
 mod state;
+mod whatif;
 
 pub use builder::DenseBuilder;
 pub use check::{CheckError, check, check_assignment, cost_of, cost_of_assignment, soft_violations};
@@ -55,3 +57,5 @@ pub use proximity::{Closeness, ProximityMatrix, ProximitySettings, closeness};
 pub use search::{Search, solve, solve_one_by_one};
 pub use settings::{COST_PER_MICRO, Settings, Weights};
 pub use solution::{Solution, Status};
+pub use split::split;
+pub use whatif::Comparison;

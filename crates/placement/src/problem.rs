@@ -61,6 +61,9 @@ pub(crate) struct Names {
     pub(crate) fixed: BTreeSet<ReplicaId>,
     pub(crate) avoid: BTreeMap<ReplicaId, BTreeSet<HostId>>,
     pub(crate) reserved: BTreeMap<HostId, Resources>,
+    pub(crate) weights: Weights,
+    pub(crate) replica_counts: BTreeMap<ComponentId, u32>,
+    pub(crate) numbers: Option<BTreeMap<ComponentId, Vec<u32>>>,
 }
 
 impl Problem {
@@ -271,6 +274,9 @@ impl ProblemBuilder<'_> {
             fixed: self.fixed,
             avoid: self.avoid,
             reserved: self.reserved,
+            weights: self.weights,
+            replica_counts: self.replicas,
+            numbers: self.numbers,
         };
         Ok(Problem { dense, names: Some(Box::new(names)) })
     }

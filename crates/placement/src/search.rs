@@ -1,4 +1,5 @@
-//! The local search: simulated annealing over shifts, exchanges and ruin & recreate, several workers side by side.
+//! The local search: simulated annealing over shifts, exchanges, moves of connected parts and ruin & recreate,
+//! several workers side by side.
 
 use crate::bound::lower_bound;
 use crate::dense::Dense;
@@ -8,6 +9,8 @@ use crate::settings::Settings;
 use crate::solution::{Solution, finish};
 use crate::state::Delta;
 
+mod cluster;
+mod cooling;
 mod moves;
 mod ruin;
 mod worker;

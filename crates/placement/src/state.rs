@@ -5,7 +5,10 @@ use crate::state::counters::Counts;
 use crate::state::rare::Rare;
 
 mod counters;
+mod quick;
 mod rare;
+
+pub(crate) use quick::Verdict;
 
 /// Change of the objective: hard degree first, cost second.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -33,10 +36,9 @@ impl Delta {
 pub(crate) struct State<'p> {
     pub(crate) p: &'p Dense,
     pub(crate) host_of: Vec<u32>,
-    /// Sum of demands by host and dimension.
-    used: Vec<i64>,
-    /// The same, plus what moved-away items keep in transient dimensions.
-    occupied: Vec<i64>,
+    /// For each host one row: by dimension what is left of the capacity, counting what moved-away items keep in
+    /// transient dimensions; then by dimension what is left of the soft capacity.
+    room: Vec<i64>,
     /// Overload and balance cost of each host.
     load: Vec<i64>,
     pub(crate) residents: Vec<Vec<u32>>,
@@ -54,23 +56,28 @@ pub(crate) struct State<'p> {
 impl<'p> State<'p> {
     /// Nothing placed.
     pub(crate) fn empty(p: &'p Dense) -> Self {
-        let mut occupied = vec![0; p.hosts * p.dims];
+        let mut room = Vec::with_capacity(2 * p.hosts * p.dims);
+        for at in (0..p.hosts).map(|h| h * p.dims) {
+            room.extend_from_slice(&p.capacity[at..at + p.dims]);
+            room.extend_from_slice(&p.soft[at..at + p.dims]);
+        }
         let mut hard = 0;
         if p.any_transient {
             for item in 0..p.items as u32 {
                 let home = p.home[item as usize];
                 if home != NONE {
-                    let at = home as usize * p.dims;
+                    let at = 2 * home as usize * p.dims;
                     for (r, demand) in p.demand_of(item).iter().enumerate().filter(|&(r, _)| p.transient[r]) {
-                        occupied[at + r] += demand;
+                        room[at + r] -= demand;
                     }
                 }
             }
-            hard = occupied.iter().zip(&p.capacity).map(|(&o, &c)| percent_over(o, c)).sum();
+            for (host, rows) in room.chunks_exact(2 * p.dims).enumerate() {
+                let capacity = &p.capacity[host * p.dims..(host + 1) * p.dims];
+                hard += capacity.iter().zip(rows).map(|(&c, &left)| percent_over(c - left, c)).sum::<i64>();
+            }
         }
-        let used = vec![0; p.hosts * p.dims];
-        let load: Vec<i64> =
-            (0..p.hosts).map(|h| load_cost(p, h, &used[h * p.dims..(h + 1) * p.dims])).collect();
+        let load: Vec<i64> = (0..p.hosts).map(|h| load_cost(p, h, &vec![0; p.dims])).collect();
         let mut histogram = Vec::new();
         if !p.group_move_of.is_empty() {
             histogram = vec![0; p.items + 1];
@@ -81,8 +88,7 @@ impl<'p> State<'p> {
             p,
             host_of: vec![NONE; p.items],
             value: Delta { hard: hard + rare_value.hard, cost: load.iter().sum::<i64>() + rare_value.cost },
-            used,
-            occupied,
+            room,
             load,
             residents: vec![Vec::new(); p.hosts],
             slot: vec![0; p.items],
@@ -105,17 +111,41 @@ impl<'p> State<'p> {
         state
     }
 
+    /// By dimension, what is left of the host's capacity.
+    #[inline]
+    pub(crate) fn hard_room(&self, host: u32) -> &[i64] {
+        let at = 2 * host as usize * self.p.dims;
+        &self.room[at..at + self.p.dims]
+    }
+
+    /// By dimension, what is left of the host's soft capacity.
+    #[inline]
+    fn soft_room(&self, host: u32) -> &[i64] {
+        let at = (2 * host as usize + 1) * self.p.dims;
+        &self.room[at..at + self.p.dims]
+    }
+
+    /// Necessary for exchanging all that is on two hosts: what each holds fits into the whole of the other.
+    pub(crate) fn contents_fit(&self, a: u32, b: u32) -> bool {
+        let p = self.p;
+        let fits = |from: u32, to: u32| {
+            let (x, y) = (from as usize * p.dims, to as usize * p.dims);
+            let left = self.hard_room(from).iter().zip(&p.capacity[x..x + p.dims]);
+            p.any_transient
+                || left.zip(&p.capacity[y..y + p.dims]).all(|((left, has), room)| has - left <= *room)
+        };
+        fits(a, b) && fits(b, a)
+    }
+
     /// True if the item fits on the host beside what is there, in every dimension.
     #[inline]
     pub(crate) fn fits(&self, item: u32, host: u32) -> bool {
         let p = self.p;
-        let at = host as usize * p.dims;
-        let (occupied, capacity) = (&self.occupied[at..at + p.dims], &p.capacity[at..at + p.dims]);
-        let demand = p.demand_of(item);
+        let mut left = self.hard_room(host).iter().zip(p.demand_of(item));
         if p.any_transient && p.home[item as usize] == host {
-            return (0..p.dims).all(|r| p.transient[r] || occupied[r].wrapping_add(demand[r]) <= capacity[r]);
+            return left.zip(&p.transient).all(|((&left, &asked), &kept)| kept || asked <= left);
         }
-        occupied.iter().zip(demand).zip(capacity).all(|((&o, &d), &c)| o.wrapping_add(d) <= c)
+        left.all(|(&left, &asked)| asked <= left)
     }
 
     /// Necessary for exchanging two items of different hosts: each fits where the other leaves.
@@ -127,13 +157,17 @@ impl<'p> State<'p> {
 
     fn fits_without(&self, item: u32, host: u32, leaver: u32) -> bool {
         let p = self.p;
-        let at = host as usize * p.dims;
         let (comes, leaves) = (p.demand_of(item), p.demand_of(leaver));
-        (0..p.dims).all(|r| {
-            let keeps = p.transient[r] && p.home[leaver as usize] == host;
-            let had = p.transient[r] && p.home[item as usize] == host;
-            let change = if had { 0 } else { comes[r] } - if keeps { 0 } else { leaves[r] };
-            self.occupied[at + r] + change <= p.capacity[at + r]
+        let left = self.hard_room(host);
+        let mut all = left.iter().zip(comes).zip(leaves);
+        if !p.any_transient {
+            return all.all(|((&left, &comes), &leaves)| comes - leaves <= left);
+        }
+        let (left_home, is_home) = (p.home[leaver as usize] == host, p.home[item as usize] == host);
+        all.zip(&p.transient).all(|(((&left, &comes), &leaves), &transient)| {
+            let leaves = if transient && left_home { 0 } else { leaves };
+            let comes = if transient && is_home { 0 } else { comes };
+            comes - leaves <= left
         })
     }
 
@@ -174,9 +208,7 @@ impl<'p> State<'p> {
 
     /// By dimension, how much of the host's soft capacity would be missing if the item came.
     pub(crate) fn missing(&self, item: u32, host: u32) -> Vec<i64> {
-        let at = host as usize * self.p.dims;
-        let demand = self.p.demand_of(item).iter();
-        demand.enumerate().map(|(r, d)| self.used[at + r] + d - self.p.soft[at + r]).collect()
+        self.p.demand_of(item).iter().zip(self.soft_room(host)).map(|(d, left)| d - left).collect()
     }
 
     /// Change of `Σ open cost · fill²` if the item went to `to`: rises when full hosts get fuller and empty ones
@@ -190,7 +222,7 @@ impl<'p> State<'p> {
             let at = host as usize * p.dims;
             let (mut fill, mut item_share) = (0.0, 0.0);
             for (r, &demand) in p.demand_of(item).iter().enumerate() {
-                fill += self.used[at + r] as f64 * p.share[at + r];
+                fill += (p.soft[at + r] - self.soft_room(host)[r]) as f64 * p.share[at + r];
                 item_share += demand as f64 * p.share[at + r];
             }
             let after = fill + sign * item_share;
@@ -207,27 +239,18 @@ impl<'p> State<'p> {
         let at = h * p.dims;
         let demand = p.demand_of(item);
         let at_home = p.any_transient && p.home[item as usize] == host;
-        let mut load = 0;
+        let left = self.hard_room(host);
         for (r, &asked) in demand.iter().enumerate() {
-            let change = sign * asked;
             if !(at_home && p.transient[r]) {
-                let (before, after) = (self.occupied[at + r], self.occupied[at + r] + change);
-                let capacity = p.capacity[at + r];
-                if before.max(after) > capacity {
-                    delta.hard += percent_over(after, capacity) - percent_over(before, capacity);
+                let (before, after) = (left[r], left[r] - sign * asked);
+                if before.min(after) < 0 {
+                    let capacity = p.capacity[at + r];
+                    delta.hard +=
+                        percent_over(capacity - after, capacity) - percent_over(capacity - before, capacity);
                 }
             }
-            let over = self.used[at + r] + change - p.soft[at + r];
-            load += p.overload_cost[r] * over.max(0);
         }
-        for balance in &p.balances {
-            let free = |r: u32| {
-                let r = r as usize;
-                p.capacity[at + r] - self.used[at + r] - sign * demand[r]
-            };
-            load += balance.weight * (balance.target * free(balance.a) - free(balance.b)).max(0);
-        }
-        delta.cost += load - self.load[h];
+        delta.cost += self.load_with(host, |r| sign * demand[r]) - self.load[h];
         let others = self.residents[h].len() - usize::from(sign < 0);
         if others == 0 {
             delta.cost += sign * p.open_cost[h];
@@ -338,15 +361,39 @@ impl<'p> State<'p> {
 
     fn shift_use(&mut self, item: u32, host: u32, sign: i64) {
         let p = self.p;
-        let at = host as usize * p.dims;
+        let at = 2 * host as usize * p.dims;
         let at_home = p.any_transient && p.home[item as usize] == host;
+        let (hard, soft) = self.room[at..at + 2 * p.dims].split_at_mut(p.dims);
         for (r, demand) in p.demand_of(item).iter().enumerate() {
-            self.used[at + r] += sign * demand;
+            soft[r] -= sign * demand;
             if !(at_home && p.transient[r]) {
-                self.occupied[at + r] += sign * demand;
+                hard[r] -= sign * demand;
             }
         }
-        self.load[host as usize] = load_cost(p, host as usize, &self.used[at..at + p.dims]);
+        self.load[host as usize] = self.load_with(host, |_| 0);
+    }
+
+    /// Overload and balance cost of a host whose use grew by `change` in each dimension. Sums are below 2⁶² by
+    /// validation, so nothing wraps.
+    #[inline]
+    fn load_with(&self, host: u32, change: impl Fn(usize) -> i64) -> i64 {
+        let p = self.p;
+        let left = self.soft_room(host);
+        let mut load = 0_i64;
+        for (r, (&left, &cost)) in left.iter().zip(&p.overload_cost).enumerate() {
+            load = load.wrapping_add(cost.wrapping_mul(change(r).wrapping_sub(left).max(0)));
+        }
+        if !p.balances.is_empty() {
+            let at = host as usize * p.dims;
+            let free = |r: u32| {
+                let r = r as usize;
+                left[r] + p.capacity[at + r] - p.soft[at + r] - change(r)
+            };
+            for balance in &p.balances {
+                load += balance.weight * (balance.target * free(balance.a) - free(balance.b)).max(0);
+            }
+        }
+        load
     }
 }
 

@@ -6,7 +6,7 @@ use ecosystem_core::{
     Bytes, Component, ComponentId, Criticality, Dependency, DependencyKind, Domain, Ecosystem, Host, HostSet,
     Infrastructure, Kind, MicroMoney, Millicores, Rack, Region, Resources, Rule, RuleKind, Zone,
 };
-use ecosystem_placement::{Problem, ProblemError, Settings, Status, check, explain, solve};
+use ecosystem_placement::{Comparison, Problem, ProblemError, Settings, Status, check, explain, solve};
 
 fn id(name: &str) -> ComponentId {
     name.parse().unwrap()
@@ -189,4 +189,24 @@ fn one_replica_can_be_explained_on_its_own() {
     assert_eq!(why.replica, "web#1");
     assert!(why.alternatives.iter().any(|a| a.blocked_by.iter().any(|b| b == "web-apart")));
     assert!(why.alternatives.iter().filter(|a| a.blocked_by.is_empty()).count() >= 1);
+}
+
+#[test]
+fn a_fork_answers_what_if_as_doing_it_for_real_and_leaves_the_original_alone() {
+    let (shop, infra) = (shop(), infrastructure(20));
+    let settings = Settings::default().with_seed(2).with_work(60_000);
+    let original = Problem::builder(&shop, &infra).build().unwrap();
+    let before = solve(&original, &settings);
+    let host = before.placement.iter().next().unwrap().1.clone();
+    let lost = HostSet::of_hosts([host.clone()]);
+    let fork = original.fork().unwrap().current(before.placement.clone()).without_hosts(lost.clone());
+    let what_if = solve(&fork.build().unwrap(), &settings);
+    let real = Problem::builder(&shop, &infra).current(before.placement.clone()).without_hosts(lost);
+    assert_eq!(solve(&real.build().unwrap(), &settings), what_if);
+    assert_eq!(solve(&original, &settings), before);
+    let difference = Comparison::of(&before, &what_if);
+    assert_eq!(difference.feasible, (true, true));
+    assert_eq!(difference.moves, before.placement.moves_to(&what_if.placement));
+    assert!(difference.emptied.contains(&host));
+    assert_eq!(difference.rise(), what_if.cost.total() - before.cost.total());
 }

@@ -2,6 +2,7 @@
 
 use super::worker::Worker;
 use crate::dense::NONE;
+use crate::state::{Delta, Verdict};
 
 impl Worker<'_> {
     /// Moves a random item to a promising host.
@@ -9,31 +10,42 @@ impl Worker<'_> {
         let item = self.rng.below(self.state.p.items) as u32;
         let to = self.target(item);
         self.work += 1;
-        if to == self.state.host_of[item as usize]
-            || (self.state.value.hard == 0 && !self.state.fits(item, to))
-        {
+        if to == self.state.host_of[item as usize] {
             return;
         }
-        let delta = self.state.delta(item, to);
         let gain = self.gain(item, to);
-        if self.accepts(delta, self.state.value.hard, gain) {
-            self.state.commit(item, to, delta);
-            self.note(item);
-            self.keep_best();
+        if self.state.value.hard > 0 {
+            let delta = self.state.delta(item, to);
+            if self.accepts(delta, self.state.value.hard, gain) {
+                self.settle(item, to, delta);
+            }
+            return;
         }
+        let limit = self.limit(gain);
+        let verdict = self.state.judge_shift(item, to, limit);
+        self.cooling.saw(verdict, gain);
+        if let Verdict::Within(cost) = verdict {
+            self.settle(item, to, Delta { hard: 0, cost });
+        }
+    }
+
+    fn settle(&mut self, item: u32, to: u32, delta: Delta) {
+        self.state.commit(item, to, delta);
+        self.note(item);
+        self.keep_best();
     }
 
     /// A host for an item: where a partner is, at home, or any.
     pub(super) fn target(&mut self, item: u32) -> u32 {
         let p = self.state.p;
         let kind = self.rng.next() >> 24;
-        if self.has_edges && kind < 128 {
+        if self.has_edges && kind < 224 {
             let degree = p.degree_of(item);
             if degree > 0 {
                 let edge = p.edge_start[item as usize] as usize + self.rng.below(degree);
                 let host = self.state.host_of[p.edge_to[edge] as usize];
                 if host != NONE {
-                    if kind < 40 {
+                    if kind < 80 {
                         let near = p.neighbours(host);
                         return near[self.rng.below(near.len())];
                     }
@@ -42,7 +54,7 @@ impl Worker<'_> {
                     }
                 }
             }
-        } else if kind < 136 && p.home[item as usize] != NONE {
+        } else if kind < 232 && p.home[item as usize] != NONE {
             return p.home[item as usize];
         }
         self.rng.below(p.hosts) as u32
@@ -60,15 +72,31 @@ impl Worker<'_> {
         }
         let j = there[self.rng.below(there.len())];
         let before = self.state.value.hard;
-        if before == 0 && !self.state.exchange_fits(i, j) {
-            return;
+        // exchanges of items of about the same size hardly fill or empty a host
+        let gain = self.gain(i, to) + self.gain(j, from);
+        let limit = self.limit(gain);
+        if before == 0 {
+            let verdict = self.state.judge_exchange(i, j, limit);
+            if !matches!(verdict, Verdict::Within(_)) {
+                self.cooling.saw(verdict, gain);
+                return;
+            }
         }
-        let mut gain = self.gain(i, to);
         let mut delta = self.state.apply(i, to);
         let second = self.state.delta(j, from);
         delta.add(second);
-        gain += self.gain(j, from);
-        if self.accepts(delta, before, gain) {
+        let accepted = if before > 0 {
+            self.accepts(delta, before, gain)
+        } else {
+            let verdict = match delta {
+                Delta { hard, .. } if hard > 0 => Verdict::Breaks,
+                Delta { cost, .. } if cost > limit => Verdict::Above,
+                Delta { cost, .. } => Verdict::Within(cost),
+            };
+            self.cooling.saw(verdict, gain);
+            matches!(verdict, Verdict::Within(_))
+        };
+        if accepted {
             self.state.commit(j, from, second);
             self.note(i);
             self.note(j);
@@ -78,7 +106,8 @@ impl Worker<'_> {
         }
     }
 
-    fn gain(&self, item: u32, to: u32) -> f64 {
-        if self.fill_weight > 0.0 { self.state.fill_gain(item, to) } else { 0.0 }
+    /// What filling hosts is worth at this moment.
+    pub(super) fn gain(&self, item: u32, to: u32) -> f64 {
+        if self.fill_weight > 0.0 { self.fill_weight * self.state.fill_gain(item, to) } else { 0.0 }
     }
 }

@@ -5,6 +5,8 @@ use super::worker::Worker;
 use crate::dense::NONE;
 use crate::state::Delta;
 
+/// Most items on two hosts that are exchanged as wholes.
+const EXCHANGED_MAX: usize = 64;
 /// Hosts looked at for each item that is put back.
 const CANDIDATES: usize = 48;
 
@@ -157,10 +159,10 @@ impl Worker<'_> {
         let p = self.state.p;
         let item = self.rng.below(p.items) as u32;
         let a = self.state.host_of[item as usize];
-        let b = self.rng.below(p.hosts) as u32;
+        let b = if self.rng.below(2) == 0 { self.target(item) } else { self.rng.below(p.hosts) as u32 };
         let size = self.state.residents[a as usize].len() + self.state.residents[b as usize].len();
         self.work += 1;
-        if a == b || size > 64 {
+        if a == b || size > EXCHANGED_MAX || (self.state.value.hard == 0 && !self.state.contents_fit(a, b)) {
             return;
         }
         self.work += size as u64;

@@ -1,22 +1,27 @@
 //! One annealing run.
 
+use super::cooling::Cooling;
 use crate::construct;
 use crate::dense::{Dense, NONE};
 use crate::rng::Pcg;
 use crate::state::{Delta, State};
 
 /// Samples that the temperatures are measured with.
-const SAMPLES: usize = 2_000;
-/// Last temperature over the first.
-const COLD: f64 = 0.01;
+const SAMPLES: usize = 1_000;
 /// Weight of the gain of filling hosts at the start; it falls to nothing with progress.
-const FILL: f64 = 3.0;
+const FILL: f64 = 2.0;
 /// Part of the work that ruin & recreate may take, one in so many.
 const RUIN_WORK: u64 = 16;
-/// Shares of the kinds of moves in 1/2³²: exchanges of items, ruin & recreate, exchanges of hosts; the rest shifts.
-const EXCHANGES: u32 = (0.35 * u32::MAX as f64) as u32;
-const RUINS: u32 = (0.01 * u32::MAX as f64) as u32;
-const HOST_EXCHANGES: u32 = (0.002 * u32::MAX as f64) as u32;
+/// Shares of the kinds of moves in 1/2³²: exchanges of items, ruin & recreate, exchanges of hosts, moves of parts of
+/// the graph (if it has edges); the rest shifts.
+const EXCHANGES: u32 = share(0.35);
+const RUINS: u32 = share(0.01);
+const HOST_EXCHANGES: u32 = share(0.01);
+const CLUSTERS: u32 = share(0.03);
+
+const fn share(part: f64) -> u32 {
+    (part * u32::MAX as f64) as u32
+}
 
 /// A state with its random numbers, temperature and best assignment.
 #[derive(Debug)]
@@ -29,15 +34,19 @@ pub(super) struct Worker<'p> {
     /// Items that may be elsewhere than in `best`; more than `changed_max` = all.
     changed: Vec<u32>,
     all_changed: bool,
-    hot: f64,
-    cold: f64,
-    pub(super) temperature: f64,
+    pub(super) cooling: Cooling,
+    /// Progress of the last slice; when it falls, a new cycle begins.
+    progress: f64,
     /// What one unit of hard degree counts while rules are broken.
     penalty: f64,
     pub(super) has_edges: bool,
+    has_prices: bool,
     pub(super) fill_weight: f64,
     /// Part of `work` that went into ruin & recreate.
     ruin_work: u64,
+    /// Scratch of moves of several items.
+    pub(super) comes: Vec<u32>,
+    pub(super) leaves: Vec<u32>,
     /// Scratch of ruin & recreate.
     pub(super) removed: Vec<(u32, u32)>,
     /// Host that recreation leaves empty.
@@ -48,49 +57,42 @@ impl<'p> Worker<'p> {
     pub(super) fn new(p: &'p Dense, seed: u64, number: u64) -> Self {
         let mut rng = Pcg::new(seed, number);
         let state = construct::initial(p, &mut rng, number);
-        let mut worker = Self {
+        Self {
             best: state.host_of.clone(),
             best_value: state.value,
             work: 0,
             rng,
             changed: Vec::new(),
             all_changed: false,
-            hot: 1.0,
-            cold: 0.1,
-            temperature: 1.0,
+            cooling: Cooling::new(),
+            progress: 1.0,
             penalty: 1.0,
             has_edges: !p.edge_to.is_empty(),
+            has_prices: p.open_cost.iter().any(|&cost| cost > 0),
             fill_weight: 0.0,
             ruin_work: 0,
+            comes: Vec::new(),
+            leaves: Vec::new(),
             removed: Vec::new(),
             banned: NONE,
             state,
-        };
-        worker.measure();
-        worker
+        }
     }
 
-    /// Temperatures from the costs of random shifts: `hot` is their mean rise, so that most are taken at the start.
+    /// Temperature and penalty from the costs of moves like those to come.
     fn measure(&mut self) {
-        let p = self.state.p;
-        let mut ups: Vec<f64> = Vec::new();
+        let mut rises: Vec<f64> = Vec::new();
         for _ in 0..SAMPLES {
-            if p.items == 0 {
-                break;
-            }
-            let (item, host) = (self.rng.below(p.items) as u32, self.rng.below(p.hosts) as u32);
+            let item = self.rng.below(self.state.p.items) as u32;
+            let host = self.target(item);
             let delta = self.state.delta(item, host);
             if delta.cost > 0 {
-                ups.push(delta.cost as f64);
+                rises.push(delta.cost as f64);
             }
         }
-        if ups.is_empty() {
-            return;
-        }
-        let mean = ups.iter().sum::<f64>() / ups.len() as f64;
-        self.hot = mean;
-        self.cold = (mean * COLD).max(0.02);
-        self.penalty = mean * 2.0 + 1.0;
+        self.cooling.calibrate(&rises);
+        let mean = rises.iter().sum::<f64>() / rises.len().max(1) as f64;
+        self.penalty = self.penalty.max(mean * 2.0 + 1.0);
     }
 
     /// Evaluates about `moves` moves at the temperature of `progress`.
@@ -100,9 +102,14 @@ impl<'p> Worker<'p> {
             self.work += moves;
             return;
         }
-        self.temperature = self.hot * (self.cold / self.hot).powf(progress);
-        self.fill_weight = FILL * (1.0 - progress);
+        self.cooling.at(progress);
+        if progress < self.progress {
+            self.measure();
+        }
+        self.progress = progress;
+        self.fill_weight = if self.has_prices { FILL * (1.0 - progress) } else { 0.0 };
         let until = self.work + moves;
+        let clusters = if self.has_edges { CLUSTERS } else { 0 };
         while self.work < until {
             let kind = self.rng.next();
             if kind < RUINS && self.ruin_work * RUIN_WORK <= self.work {
@@ -113,6 +120,8 @@ impl<'p> Worker<'p> {
                 self.exchange_items();
             } else if kind < RUINS + EXCHANGES + HOST_EXCHANGES {
                 self.exchange_hosts();
+            } else if kind < RUINS + EXCHANGES + HOST_EXCHANGES + clusters {
+                self.move_cluster();
             } else {
                 self.shift_item();
             }
@@ -129,8 +138,14 @@ impl<'p> Worker<'p> {
         if delta.hard > 0 && before == 0 {
             return false;
         }
-        let rise = delta.cost as f64 + self.penalty * delta.hard as f64 - self.fill_weight * gain;
-        rise <= 0.0 || self.rng.unit() < (-rise / self.temperature).exp()
+        let rise = delta.cost as f64 + self.penalty * delta.hard as f64 - gain;
+        rise <= 0.0 || rise <= self.cooling.limit(&mut self.rng)
+    }
+
+    /// The most that a move may cost that gains so much otherwise.
+    #[inline]
+    pub(super) fn limit(&mut self, gain: f64) -> i64 {
+        (self.cooling.limit(&mut self.rng) + gain).floor() as i64
     }
 
     /// Notes that items changed their hosts, and keeps the best assignment.
@@ -173,7 +188,7 @@ impl<'p> Worker<'p> {
     /// True if the other's value is better by more than the temperature explains.
     pub(super) fn should_follow(&self, other: Delta) -> bool {
         let behind = (self.state.value.cost - other.cost) as f64;
-        self.state.value.hard > other.hard || behind > 20.0 * self.temperature
+        self.state.value.hard > other.hard || behind > 20.0 * self.cooling.temperature
     }
 
     /// Goes on from another assignment.

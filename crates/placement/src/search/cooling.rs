@@ -1,0 +1,83 @@
+//! The temperature, steered by how many of the uphill moves are taken.
+//!
+//! A schedule in degrees would have to know the scale of the costs, which differs by orders of magnitude from one
+//! problem to the next and from the start of a search to its end. The share of uphill moves that are taken has no
+//! scale: it falls geometrically with progress, and the temperature follows it (after Lam and Delosme 1988, with the
+//! target of the uphill moves alone, so that moves without a change of cost do not count).
+
+use crate::rng::Pcg;
+use crate::state::Verdict;
+
+/// Share of the uphill moves taken at the start and at the end.
+const HOT: f64 = 0.85;
+const COLD: f64 = 0.001;
+/// Taken moves, expected or seen, after which the temperature is corrected.
+const WINDOW: f64 = 8.0;
+/// Entries of the table of waiting times.
+const TABLE: usize = 2_048;
+
+#[derive(Debug)]
+pub(super) struct Cooling {
+    pub(super) temperature: f64,
+    /// Share of uphill moves that should be taken now.
+    target: f64,
+    uphill: f64,
+    taken: f64,
+    /// `−ln(u)` for evenly spaced `u`: a rise below temperature times a random entry is taken.
+    waiting: Vec<f64>,
+}
+
+impl Cooling {
+    pub(super) fn new() -> Self {
+        let waiting = (0..TABLE).map(|k| -((k as f64 + 0.5) / TABLE as f64).ln()).collect();
+        Self { temperature: 1.0, target: HOT, uphill: 0.0, taken: 0.0, waiting }
+    }
+
+    /// Sets the share for a progress from 0 to 1.
+    pub(super) fn at(&mut self, progress: f64) {
+        self.target = HOT * (COLD / HOT).powf(progress);
+    }
+
+    /// Starts at the temperature at which the target share of these rises would be taken.
+    pub(super) fn calibrate(&mut self, rises: &[f64]) {
+        let most = rises.iter().copied().fold(0.0, f64::max);
+        if most <= 0.0 {
+            return;
+        }
+        let (mut low, mut high) = (1e-3_f64, most * 10.0);
+        for _ in 0..60 {
+            let middle = (low * high).sqrt();
+            let share = rises.iter().map(|rise| (-rise / middle).exp()).sum::<f64>() / rises.len() as f64;
+            if share > self.target { high = middle } else { low = middle }
+        }
+        self.temperature = low;
+    }
+
+    /// A random limit: Metropolis' criterion, drawn before the move is evaluated.
+    #[inline]
+    pub(super) fn limit(&self, rng: &mut Pcg) -> f64 {
+        self.temperature * self.waiting[rng.below(TABLE)]
+    }
+
+    /// Learns from a move; `gain` is what was added to its limit.
+    #[inline]
+    pub(super) fn saw(&mut self, verdict: Verdict, gain: f64) {
+        match verdict {
+            Verdict::Breaks => return,
+            Verdict::Above => self.uphill += 1.0,
+            Verdict::Within(cost) => {
+                if cost as f64 - gain <= 0.0 {
+                    return;
+                }
+                self.uphill += 1.0;
+                self.taken += 1.0;
+            }
+        }
+        let expected = self.uphill * self.target;
+        if expected.max(self.taken) >= WINDOW {
+            let correction = ((expected + 1.0) / (self.taken + 1.0)).clamp(0.25, 4.0).powf(0.4);
+            self.temperature = (self.temperature * correction).clamp(1e-3, 1e17);
+            (self.uphill, self.taken) = (0.0, 0.0);
+        }
+    }
+}
