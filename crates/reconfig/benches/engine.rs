@@ -136,7 +136,7 @@ fn engine_benches(c: &mut Criterion) {
 fn replay_bench(c: &mut Criterion, engine: &Engine, ecosystem: &Ecosystem, infrastructure: &Infrastructure) {
     let mut engine = engine.clone();
     let mut frames = vec![engine.snapshot().bytes().to_vec()];
-    for k in 0..10_000_u64 {
+    for k in 0..250_000_u64 {
         let host = host(usize::try_from(k).unwrap() % HOSTS);
         engine.handle_event(at(3_000 + k), Event::HostSuspect { host: host.clone(), why: "bench".into() });
         engine.handle_event(at(3_000 + k), Event::Heartbeat(host));

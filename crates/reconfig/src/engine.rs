@@ -349,6 +349,7 @@ impl Engine {
     }
 
     fn touch(&mut self, c: u32) {
+        self.soft.serving[c as usize] = None;
         self.soft.dirty.insert(c);
     }
 
@@ -359,6 +360,15 @@ impl Engine {
         for change in changes {
             let applied = self.hard.apply(self.written, change);
             debug_assert!(applied.is_ok(), "own change refused: {applied:?}");
+            match change {
+                Change::Replica(r, _) | Change::Gone(r) => {
+                    if let Some(count) = self.soft.serving.get_mut(r.c as usize) {
+                        *count = None;
+                    }
+                }
+                Change::Host(..) => self.soft.serving.fill(None),
+                _ => {}
+            }
             match change {
                 Change::Gone(r) => self.soft.forget(*r),
                 Change::Comp(c, comp) if comp.queued.is_some() => {
@@ -390,6 +400,9 @@ impl Engine {
     fn check_derived(&self) {
         if self.hard.replicas.len() > 64 {
             return;
+        }
+        for (c, count) in (0..).zip(&self.soft.serving) {
+            debug_assert!(count.is_none_or(|count| count == self.available(c)), "a count is stale");
         }
         for (h, used) in self.hard.used.iter().enumerate() {
             let holders: BTreeSet<Rid> = self

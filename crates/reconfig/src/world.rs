@@ -1,11 +1,14 @@
 //! What the engine is told about the world, lowered to dense indices: it is input, not state.
 
+mod names;
+
 use crate::error::EngineError;
 use ecosystem_core::{
     ComponentId, Criticality, DependencyKind, Domain, Ecosystem, HostId, HostState, Infrastructure,
     Resources, RuleKind, Strength, Version, Weight,
 };
 use indexmap::IndexSet;
+use names::Names;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -84,8 +87,11 @@ pub(crate) struct LoweredRule {
 pub(crate) struct World {
     pub(crate) ecosystem: Arc<Ecosystem>,
     pub(crate) infrastructure: Arc<Infrastructure>,
-    pub(crate) component_names: IndexSet<ComponentId>,
-    pub(crate) host_names: IndexSet<HostId>,
+    pub(crate) component_names: Vec<ComponentId>,
+    pub(crate) host_names: Vec<HostId>,
+    /// The same names, for look-ups.
+    components: Names,
+    host_table: Names,
     pub(crate) comps: Vec<CompInfo>,
     pub(crate) hosts: Vec<HostInfo>,
     pub(crate) rules: Vec<LoweredRule>,
@@ -112,12 +118,19 @@ impl World {
             }
         }
         let hosts = host_names.iter().map(|id| host_info(&infrastructure, id)).collect();
+        let too_long = |what, count| EngineError::TooMany { what, count, max };
+        let components = Names::new(component_names.iter().map(ComponentId::as_str))
+            .ok_or_else(|| too_long("components", component_names.len()))?;
+        let host_table = Names::new(host_names.iter().map(HostId::as_str))
+            .ok_or_else(|| too_long("hosts", host_names.len()))?;
         let mut world = Self {
             comps: component_names.iter().map(|_| CompInfo::unknown()).collect(),
             ecosystem,
             infrastructure,
-            component_names,
-            host_names,
+            component_names: component_names.into_iter().collect(),
+            host_names: host_names.into_iter().collect(),
+            components,
+            host_table,
             hosts,
             rules: Vec::new(),
             lonely: Vec::new(),
@@ -129,12 +142,12 @@ impl World {
 
     /// Dense index of a component.
     pub(crate) fn component(&self, id: &ComponentId) -> Option<u32> {
-        self.component_names.get_index_of(id).and_then(|ix| u32::try_from(ix).ok())
+        self.components.index(id.as_str())
     }
 
     /// Dense index of a host.
     pub(crate) fn host(&self, id: &HostId) -> Option<u32> {
-        self.host_names.get_index_of(id).and_then(|ix| u32::try_from(ix).ok())
+        self.host_table.index(id.as_str())
     }
 
     pub(crate) fn component_id(&self, c: u32) -> &ComponentId {

@@ -229,6 +229,16 @@ impl Engine {
         runs && !replica.tainted && !self.soft.unhealthy.contains_key(&r)
     }
 
+    /// As [`available`](Self::available), counted only if something changed since the last count.
+    pub(super) fn serving(&mut self, c: u32) -> u32 {
+        if let Some(count) = self.soft.serving[c as usize] {
+            return count;
+        }
+        let count = self.available(c);
+        self.soft.serving[c as usize] = Some(count);
+        count
+    }
+
     pub(super) fn available(&self, c: u32) -> u32 {
         let serving = self.hard.of(c).filter(|(r, replica)| self.is_available(*r, replica)).count();
         super::dense(serving)

@@ -62,7 +62,7 @@ impl Engine {
             return;
         }
         let now = self.soft.now;
-        let serving = self.available(c);
+        let serving = self.serving(c);
         let desired = self.hard.comps[c as usize].desired;
         if serving == 0 || desired == 0 {
             return;

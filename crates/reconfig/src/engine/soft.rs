@@ -194,6 +194,8 @@ pub(crate) struct Soft {
     /// Components whose clean replicas may not start where compromised ones ran: asked and refused.
     pub(crate) reuse_refused: BTreeSet<u32>,
     pub(crate) bucket: Bucket,
+    /// Replicas of each component that serve, where that was counted since anything changed.
+    pub(crate) serving: Vec<Option<u32>>,
     /// Hosts silent or being fenced.
     pub(crate) silent: BTreeSet<u32>,
 }
@@ -232,6 +234,7 @@ impl Soft {
             reuse_refused: BTreeSet::new(),
             // After a restart nothing is known of what was spent: start empty.
             bucket: Bucket { micro: if trusted { u64::from(burst) * 1_000_000 } else { 0 }, at: now },
+            serving: vec![None; hard.comps.len()],
             silent: BTreeSet::new(),
         }
     }
@@ -247,6 +250,7 @@ impl Soft {
         };
         self.hosts.resize(hard.hosts.len(), host);
         self.loads.resize_with(hard.comps.len(), LoadSoft::default);
+        self.serving.resize(hard.comps.len(), None);
     }
 
     /// Nothing of a replica that is gone stays behind.
