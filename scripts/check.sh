@@ -169,6 +169,10 @@ fuzzing() {
 simulations() {
   step "10,000 random event sequences through the engine and the simulator"
   PROPTEST_CASES=10000 cargo test --release -p ecosystem-reconfig --all-features --test storms
+  step "1,000 simulated days"
+  SIM_DAYS=1000 cargo test --release -p ecosystem-reconfig --all-features --test days
+  step "model checking, further"
+  MODEL_STATES=300000 cargo test --release -p ecosystem-reconfig --all-features --lib model
 }
 
 format_and_lints

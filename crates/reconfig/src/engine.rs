@@ -15,7 +15,9 @@ mod replica;
 mod rollout;
 mod scale;
 mod soft;
+mod task;
 mod view;
+mod what_if;
 
 use crate::action::{Action, Ask, Output};
 use crate::error::{EngineError, JournalError};
@@ -30,6 +32,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use view::{Counters, HostView, ReplicaView};
+pub use what_if::WhatIf;
 
 /// The self-healing engine, without IO.
 ///
@@ -114,10 +117,7 @@ impl Engine {
         settings.validate()?;
         let world = World::new([], [], Arc::new(ecosystem.clone()), Arc::new(infrastructure.clone()))?;
         let mut changes = vec![
-            Change::Names {
-                components: world.component_names.iter().cloned().collect(),
-                hosts: world.host_names.iter().cloned().collect(),
-            },
+            Change::Names { components: world.component_names.clone(), hosts: world.host_names.clone() },
             Change::Epoch(epoch.0),
             Change::Counters { next_action: 1, next_approval: 1 },
         ];

@@ -84,6 +84,13 @@ pub enum Order {
     Move(ReplicaId, HostId),
     /// Forget failed attempts of a component and try again at once.
     Retry(ComponentId),
+    /// Switch a host off: only one that is being emptied and holds nothing any more. [`Restore`](Self::Restore)
+    /// switches it on again.
+    PowerOff(HostId),
+    /// Divide a component's traffic between versions, in thousandths that sum to 1,000.
+    ShiftTraffic(ComponentId, Vec<(Version, u32)>),
+    /// Bring a running replica back to a snapshot. A disruption: bound by the budget of its component.
+    RestoreSnapshot(ReplicaId, Arc<str>),
 }
 
 /// One observation, answer or order.
@@ -146,6 +153,16 @@ pub enum Event {
         component: ComponentId,
         /// How much.
         permille: u32,
+    },
+    /// What the load of a component is expected to become: the peak, or an upper bound of it, within a time. Replicas
+    /// are added ahead of it, and none is taken away for the present load until it is over.
+    Forecast {
+        /// Which.
+        component: ComponentId,
+        /// Expected use over the replicas that serve now, in thousandths of what they asked for.
+        permille: u32,
+        /// How far ahead.
+        within: Duration,
     },
     /// A component is, or may be, in an attacker's hands.
     SecurityAlert {

@@ -50,7 +50,7 @@ pub use action::{
     Action, ApprovalAsk, ApprovalId, ApprovalSubject, Ask, AskId, Need, Note, NoteSubject, Output,
     PlacementAsk, Tell,
 };
-pub use engine::{Counters, Engine, HostView, ReplicaView};
+pub use engine::{Counters, Engine, HostView, ReplicaView, WhatIf};
 pub use error::{EngineError, JournalError, SettingsError};
 pub use event::{DeathEvidence, Event, Order, Scope, Severity};
 pub use journal::{FRAME_BYTES_MAX, JOURNAL_VERSION, Record, split_frames};

@@ -230,6 +230,9 @@ pub struct Limits {
     pub disruption_burst: u32,
     /// Time in which one voluntary disruption is earned again. 6 s, so 600 per hour.
     pub disruption_every: Duration,
+    /// Hosts whose failure must still fit after a component grew with its load (N + k). None: whoever runs without a
+    /// reserve would otherwise not scale at all.
+    pub reserve_hosts: u32,
 }
 
 impl Default for Limits {
@@ -239,6 +242,7 @@ impl Default for Limits {
             migrations: 5,
             disruption_burst: 100,
             disruption_every: Duration::from_secs(6),
+            reserve_hosts: 0,
         }
     }
 }

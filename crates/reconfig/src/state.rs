@@ -3,7 +3,7 @@
 
 use crate::error::JournalError;
 use crate::event::DeathEvidence;
-use ecosystem_core::{ComponentId, HostId, Resources, Version};
+use ecosystem_core::{ComponentId, HostId, MigrationMode, Resources, Version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -251,6 +251,7 @@ pub(crate) enum Task {
         r: Rid,
         from: u32,
         to: u32,
+        mode: MigrationMode,
     },
     Snapshot {
         r: Rid,
@@ -282,6 +283,21 @@ pub(crate) enum Task {
     Reconnect {
         c: u32,
     },
+    /// Switches an empty host off.
+    PowerDown {
+        host: u32,
+    },
+    /// Divides traffic between versions, in thousandths.
+    Shift {
+        c: u32,
+        shares: Vec<(Arc<str>, u32)>,
+    },
+    /// Brings a replica back to a snapshot.
+    Restore {
+        r: Rid,
+        host: u32,
+        name: Arc<str>,
+    },
     Abort {
         action: u64,
     },
@@ -298,11 +314,15 @@ impl Task {
             | Self::Probe { host, .. }
             | Self::Fence { host }
             | Self::Release { host }
+            | Self::PowerDown { host }
+            | Self::Restore { host, .. }
             | Self::Cordon { host, .. } => [Some(*host), None],
             Self::Migrate { from, to, .. } => [Some(*from), Some(*to)],
-            Self::Cut { .. } | Self::Rotate { .. } | Self::Reconnect { .. } | Self::Abort { .. } => {
-                [None, None]
-            }
+            Self::Cut { .. }
+            | Self::Rotate { .. }
+            | Self::Reconnect { .. }
+            | Self::Shift { .. }
+            | Self::Abort { .. } => [None, None],
         }
     }
 
@@ -313,6 +333,7 @@ impl Task {
             | Self::StopStray { r, .. }
             | Self::Migrate { r, .. }
             | Self::Snapshot { r, .. }
+            | Self::Restore { r, .. }
             | Self::Probe { r, .. } => Some(*r),
             _ => None,
         }
@@ -464,7 +485,7 @@ impl Hard {
 
     fn check_task(&self, number: u64, task: &Task) -> Result<(), JournalError> {
         let component = match task {
-            Task::Cut { c } | Task::Rotate { c } | Task::Reconnect { c } => Some(*c),
+            Task::Cut { c } | Task::Rotate { c } | Task::Reconnect { c } | Task::Shift { c, .. } => Some(*c),
             other => other.replica().map(|r| r.c),
         };
         if let Some(c) = component.filter(|&c| c as usize >= self.comps.len()) {

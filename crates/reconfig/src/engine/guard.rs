@@ -270,6 +270,42 @@ impl Engine {
         Ok(())
     }
 
+    /// N + k: with what is asked for on top, everything still fits in sum if the `reserve_hosts` largest hosts that
+    /// take work fail. A necessary condition by dimension, not a packing; only growth by our own will is bound by it,
+    /// recovery is what the reserve is for.
+    pub(super) fn keeps_reserve(&self, extra: &Resources) -> Result<(), Refusal> {
+        let failing = self.settings.limits.reserve_hosts as usize;
+        if failing == 0 {
+            return Ok(());
+        }
+        let usable: Vec<u32> =
+            (0..super::dense(self.hard.hosts.len())).filter(|&h| self.host_takes(h).is_ok()).collect();
+        let mut needed: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+        let mut add = |amount: &Resources| {
+            for (name, value) in amount.iter().filter(|(_, value)| *value > 0) {
+                let sum = needed.entry(name.to_owned()).or_default();
+                *sum = sum.saturating_add(value);
+            }
+        };
+        for &h in &usable {
+            add(&self.hard.used[h as usize]);
+        }
+        add(extra);
+        for (name, needed) in needed {
+            let mut rooms: Vec<u64> =
+                usable.iter().map(|&h| self.world.hosts[h as usize].room.get(&name)).collect();
+            rooms.sort_unstable_by(|a, b| b.cmp(a));
+            let left = rooms.iter().skip(failing).fold(0_u64, |sum, room| sum.saturating_add(*room));
+            if needed > left {
+                let sentence = format!(
+                    "{needed} of {name} would be in use and only {left} be left if the {failing} largest hosts failed"
+                );
+                return Err(Refusal::new("refused-reserve", sentence));
+            }
+        }
+        Ok(())
+    }
+
     /// Migration limits of both hosts and of the fleet.
     pub(super) fn may_migrate(&self, from: u32, to: u32) -> Result<(), Refusal> {
         let limits = &self.settings.limits;

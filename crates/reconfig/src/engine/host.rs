@@ -260,6 +260,8 @@ impl Engine {
                 Task::Snapshot { host, .. }
                 | Task::Probe { host, .. }
                 | Task::StopStray { host, .. }
+                | Task::PowerDown { host }
+                | Task::Restore { host, .. }
                 | Task::Cordon { host, .. } => (host == h).then_some(End::Failed),
                 _ => None,
             };

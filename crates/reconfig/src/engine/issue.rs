@@ -5,8 +5,7 @@ use super::soft::Timer;
 use crate::action::{Action, Note, NoteSubject, Tell};
 use crate::state::{Change, End, InFlight, Reason, Rid, Task};
 use ecosystem_core::{
-    ActionId, ActionKind, ActionRequest, Epoch, MigrationMode, NetworkPolicy, ReplicaId, ReplicaState,
-    Version,
+    ActionId, ActionKind, ActionRequest, Epoch, NetworkPolicy, ReplicaId, ReplicaState, Version,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +60,7 @@ impl Engine {
             Task::Start { .. } => patience.start,
             Task::Stop { .. } | Task::StopStray { .. } => patience.stop,
             Task::Migrate { .. } => patience.migrate,
-            Task::Snapshot { .. } => patience.snapshot,
+            Task::Snapshot { .. } | Task::Restore { .. } => patience.snapshot,
             Task::Fence { .. } => patience.fence,
             _ => patience.quick,
         }
@@ -82,12 +81,9 @@ impl Engine {
             Task::Stop { r, host: h } | Task::StopStray { r, host: h } => {
                 ActionKind::Stop { replica: replica(*r), host: host(*h) }
             }
-            Task::Migrate { r, from, to } => ActionKind::Migrate {
-                replica: replica(*r),
-                from: host(*from),
-                to: host(*to),
-                mode: MigrationMode::PreCopy,
-            },
+            Task::Migrate { r, from, to, mode } => {
+                ActionKind::Migrate { replica: replica(*r), from: host(*from), to: host(*to), mode: *mode }
+            }
             Task::Snapshot { r, host: h, name } => {
                 ActionKind::Snapshot { replica: replica(*r), host: host(*h), name: Arc::clone(name) }
             }
@@ -100,6 +96,14 @@ impl Engine {
             }
             Task::Rotate { c } => ActionKind::RotateCredentials { component: component(*c) },
             Task::Reconnect { c } => ActionKind::RemoveNetworkPolicy { component: component(*c) },
+            Task::PowerDown { host: h } => ActionKind::Power { host: host(*h), on: false },
+            Task::Shift { c, shares } => ActionKind::ShiftTraffic {
+                component: component(*c),
+                permille: shares.iter().map(|(version, share)| (Version::new(&**version), *share)).collect(),
+            },
+            Task::Restore { r, host: h, name } => {
+                ActionKind::Restore { replica: replica(*r), host: host(*h), name: Arc::clone(name) }
+            }
             Task::Abort { action } => ActionKind::Abort { action: ActionId(*action) },
         }
     }

@@ -51,6 +51,9 @@ impl Engine {
             Event::Utilisation { component, permille } => {
                 self.with_component(&component, |engine, c| engine.utilisation(c, permille));
             }
+            Event::Forecast { component, permille, within } => {
+                self.with_component(&component, |engine, c| engine.forecast(c, permille, within));
+            }
             Event::SecurityAlert { component, why } => {
                 self.with_component(&component, |engine, c| engine.compromised(c, &why));
             }

@@ -5,7 +5,7 @@ use super::soft::Timer;
 use crate::action::{Action, ApprovalAsk, ApprovalId, ApprovalSubject, Ask, NoteSubject};
 use crate::event::{DeathEvidence, Order, Scope};
 use crate::state::{Approving, Change, Comp, Host, HostStatus, Phase, Reason, Replica, Rid, Stage, Task};
-use ecosystem_core::{ActionId, Capability, ComponentId, HostId, ReplicaId};
+use ecosystem_core::{ActionId, Capability, ComponentId, HostId, MigrationMode, ReplicaId};
 
 impl Engine {
     pub(super) fn order(&mut self, order: &Order, by: &str) {
@@ -24,6 +24,9 @@ impl Engine {
             },
             Order::Move(replica, host) => self.order_move(replica, host, by),
             Order::Retry(component) => self.retry(component, by),
+            Order::PowerOff(host) => self.power_off(host, by),
+            Order::ShiftTraffic(component, shares) => self.shift_traffic(component, shares, by),
+            Order::RestoreSnapshot(replica, name) => self.restore_snapshot(replica, name, by),
         }
     }
 
@@ -146,7 +149,13 @@ impl Engine {
 
     fn abort(&mut self, id: ActionId, by: &str) {
         let abortable = self.hard.actions.get(&id.0).is_some_and(|it| {
-            matches!(it.task, Task::Start { .. } | Task::Migrate { .. } | Task::Snapshot { .. })
+            matches!(
+                it.task,
+                Task::Start { .. }
+                    | Task::Migrate { mode: MigrationMode::PreCopy, .. }
+                    | Task::Snapshot { .. }
+                    | Task::Restore { .. }
+            )
         });
         if !abortable || !self.settings.capabilities.has(Capability::Abort) {
             let sentence = format!("{by} wants action {id} aborted, which is not possible");

@@ -45,7 +45,7 @@ impl Engine {
     fn action_done(&mut self, id: u64, task: &Task, reason: Reason) {
         match *task {
             Task::Start { r, host } => self.runs(id, r, host),
-            Task::Migrate { r, from, to } => {
+            Task::Migrate { r, from, to, .. } => {
                 self.runs(id, r, to);
                 let sentence = format!(
                     "{} moved from {} to {} ({})",
@@ -72,7 +72,12 @@ impl Engine {
             Task::Cut { c } | Task::Rotate { c } | Task::Reconnect { c } => {
                 self.isolation_step_done(id, task, c);
             }
-            Task::Release { .. } | Task::Cordon { .. } | Task::Abort { .. } => {
+            Task::PowerDown { host } => self.powered_down(id, host),
+            Task::Release { .. }
+            | Task::Cordon { .. }
+            | Task::Shift { .. }
+            | Task::Restore { .. }
+            | Task::Abort { .. } => {
                 self.end(id, End::Done, Vec::new());
             }
         }
@@ -105,6 +110,12 @@ impl Engine {
             Task::Cut { c } | Task::Rotate { c } | Task::Reconnect { c } => {
                 self.isolation_step_failed(id, task, c, why);
             }
+            Task::PowerDown { .. } | Task::Shift { .. } | Task::Restore { .. } => {
+                self.end(id, End::Failed, Vec::new());
+                let sentence = format!("action {id}, ordered by an operator, failed: {why}");
+                let about = vec![("because", why.to_owned())];
+                self.notify("order-failed", crate::action::NoteSubject::Engine, about, sentence);
+            }
             Task::Release { .. } | Task::Cordon { .. } | Task::Abort { .. } => {
                 self.end(id, End::Failed, Vec::new());
             }
@@ -124,7 +135,7 @@ impl Engine {
         let Some(InFlight { task, .. }) = self.hard.actions.get(&id).cloned() else { return };
         let (r, a, b) = match task {
             Task::Start { r, host } | Task::Stop { r, host } => (r, host, None),
-            Task::Migrate { r, from, to } => (r, from, Some(to)),
+            Task::Migrate { r, from, to, .. } => (r, from, Some(to)),
             _ => return self.action_failed(id, &task, why),
         };
         self.soft.timers.clear(Timer::Action(id));

@@ -3,8 +3,9 @@
 use super::Engine;
 use super::soft::{OpenAsk, Timer, Waiting};
 use crate::action::{Action, Ask, AskId, Need, PlacementAsk};
+use crate::plan::{CopyMode, CopyModel, estimate};
 use crate::state::{Change, HostStatus, Phase, Reason, Replica, Rid, Task};
-use ecosystem_core::{Criticality, HostId, Placement, ReplicaId};
+use ecosystem_core::{Capability, Criticality, HostId, MigrationMode, Placement, ReplicaId};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -222,7 +223,8 @@ impl Engine {
 
     pub(super) fn migrate(&mut self, r: Rid, from: u32, to: u32, reason: Reason) {
         let Some(replica) = self.hard.replicas.get(&r).cloned() else { return };
-        self.begin(&Task::Migrate { r, from, to }, reason, |action| {
+        let mode = self.copy_mode(r, from, to);
+        self.begin(&Task::Migrate { r, from, to, mode }, reason, |action| {
             let phase = Phase::Migrating { from, to, action };
             vec![Change::Replica(r, Box::new(Replica { phase, ..replica }))]
         });
@@ -233,12 +235,35 @@ impl Engine {
             self.world.host_id(to),
             reason.word()
         );
-        self.audit(
-            "replica-moving",
-            self.about_replica(r),
-            vec![("reason", reason.word().to_owned())],
-            sentence,
-        );
+        let how = if mode == MigrationMode::PostCopy { "post-copy" } else { "pre-copy" };
+        let why = vec![("reason", reason.word().to_owned()), ("mode", how.to_owned())];
+        self.audit("replica-moving", self.about_replica(r), why, sentence);
+    }
+
+    /// Copy before the switch-over, unless the guest dirties its memory so fast that no throttling makes that
+    /// converge (see [`plan::estimate`](crate::plan::estimate)), or the executor cannot. The slower of the two links
+    /// counts; hosts that do not say how fast theirs is are taken to have 1 Gbit/s.
+    fn copy_mode(&self, r: Rid, from: u32, to: u32) -> MigrationMode {
+        let can = |capability| self.settings.capabilities.has(capability);
+        if !can(Capability::PostCopy) {
+            return MigrationMode::PreCopy;
+        }
+        let link = |h: u32| match self.world.hosts[h as usize].room.network.get() {
+            0 => 1e9,
+            bits => bits as f64,
+        };
+        let dirty = self
+            .world
+            .ecosystem
+            .component(self.world.component_id(r.c))
+            .map_or(0.0, |component| component.dirty_bytes_per_second as f64);
+        let memory = self.hard.replicas.get(&r).map_or(0, |it| it.size.memory.get()) as f64;
+        let model = CopyModel::at(link(from).min(link(to)) / 8.0);
+        match estimate(memory, dirty, &model).mode {
+            CopyMode::PostCopy => MigrationMode::PostCopy,
+            _ if can(Capability::PreCopy) => MigrationMode::PreCopy,
+            _ => MigrationMode::PostCopy,
+        }
     }
 
     /// No host at present: tried again when capacity changes and now and then, escalated after a while.

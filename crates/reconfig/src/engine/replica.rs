@@ -161,7 +161,8 @@ impl Engine {
 
     /// True if running replicas can be moved; otherwise they are replaced one by one.
     pub(super) fn moves_live(&self) -> bool {
-        self.settings.capabilities.has(ecosystem_core::Capability::PreCopy)
+        let can = |capability| self.settings.capabilities.has(capability);
+        can(ecosystem_core::Capability::PreCopy) || can(ecosystem_core::Capability::PostCopy)
     }
 
     pub(super) fn leaving_reason(&self, h: u32) -> Reason {

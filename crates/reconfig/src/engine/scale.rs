@@ -76,6 +76,46 @@ impl Engine {
         }
     }
 
+    /// A load that is expected: grows ahead of it, and remembers it so that nothing shrinks before it is over.
+    pub(super) fn forecast(&mut self, c: u32, permille: u32, within: Duration) {
+        let Some((min, max)) = self.world.comps[c as usize].range else { return };
+        let (now, serving) = (self.soft.now, self.serving(c));
+        let comp = self.hard.comps[c as usize].clone();
+        if !self.settings.scaling.enabled || !self.soft.trusted || serving == 0 || comp.desired == 0 {
+            return;
+        }
+        let wanted = proposal(serving, permille, &self.settings.scaling).clamp(min.max(1), max.max(1));
+        self.soft.loads[c as usize].expected = Some((now.saturating_add(within), wanted));
+        if wanted <= comp.desired || comp.isolation.is_some() || comp.rollout.is_some() || self.is_frozen(c) {
+            return;
+        }
+        let desired = comp.desired;
+        let name = self.world.component_id(c).clone();
+        let sentence = format!(
+            "{name} goes from {desired} to {wanted} replicas ahead of a load of {permille} permille within {} min",
+            within.as_secs() / 60
+        );
+        let why = vec![("expected-permille", permille.to_string()), ("replicas", wanted.to_string())];
+        if self.grow(c, wanted) {
+            self.audit("scale-out-ahead", self.about_component(c), why, sentence);
+        }
+    }
+
+    /// More replicas by our own will, if the reserve for failed hosts stays; says whether.
+    fn grow(&mut self, c: u32, wanted: u32) -> bool {
+        let comp = self.hard.comps[c as usize].clone();
+        let extra = comp.size.scaled(u64::from(wanted.saturating_sub(comp.desired)), 1);
+        if let Err(refusal) = self.keeps_reserve(&extra) {
+            self.refuse((c, u32::MAX - 1), refusal.code, self.about_component(c), refusal.sentence);
+            return false;
+        }
+        self.soft.refusals.remove(&(c, u32::MAX - 1));
+        self.soft.loads[c as usize].changed = Some(self.soft.now);
+        self.write(&[Change::Comp(c, Box::new(Comp { desired: wanted, ..comp }))]);
+        self.touch(c);
+        true
+    }
+
     fn scale(&mut self, c: u32, desired: u32, permille: u32) {
         let (now, scaling) = (self.soft.now, &self.settings.scaling);
         let load = &self.soft.loads[c as usize];
@@ -86,14 +126,23 @@ impl Engine {
         }
         let up = load.covers(now, scaling.up_after).then(|| load.low(now, scaling.up_after)).flatten();
         let down = load.covers(now, scaling.down_after).then(|| load.high(now, scaling.down_after)).flatten();
+        // An expected load is not yet there, but what it will need is not taken away.
+        let expected = load.expected.filter(|(until, _)| *until >= now).map_or(0, |(_, count)| count);
+        let down = down.map(|wanted| wanted.max(expected));
         let (wanted, held) = match (up, down) {
             (Some(wanted), _) if wanted > desired => (wanted, scaling.up_after),
             (_, Some(wanted)) if wanted < desired => (wanted, scaling.down_after),
             _ => return,
         };
         let target = scaling.target_permille;
-        let next = Comp { desired: wanted, ..comp.clone() };
-        self.write(&[Change::Comp(c, Box::new(next))]);
+        if wanted > desired {
+            if !self.grow(c, wanted) {
+                return;
+            }
+        } else {
+            let next = Comp { desired: wanted, ..comp.clone() };
+            self.write(&[Change::Comp(c, Box::new(next))]);
+        }
         let load = &mut self.soft.loads[c as usize];
         load.changed = Some(now);
         load.slices.clear();

@@ -105,6 +105,8 @@ pub(crate) struct LoadSoft {
     pub(crate) since: Option<Timestamp>,
     pub(crate) newest: Timestamp,
     pub(crate) changed: Option<Timestamp>,
+    /// Replicas that an expected load will need, and until when it is expected.
+    pub(crate) expected: Option<(Timestamp, u32)>,
 }
 
 /// A question to the optimizer without an answer.

@@ -7,7 +7,9 @@ use crate::state::{
     Approving, Change, Comp, End, Host, HostStatus, InFlight, Phase, Reason, Replica, Rid, Rollout, Stage,
     Task,
 };
-use ecosystem_core::{BitsPerSecond, Bytes, ComponentId, HostId, Millicores, Resources, Version};
+use ecosystem_core::{
+    BitsPerSecond, Bytes, ComponentId, HostId, MigrationMode, Millicores, Resources, Version,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -389,7 +391,14 @@ fn write_task(w: &mut Writer, task: &Task) {
         Task::Start { r, host } => put(1, &[rid(r).0, rid(r).1, u64::from(*host)]),
         Task::Stop { r, host } => put(2, &[rid(r).0, rid(r).1, u64::from(*host)]),
         Task::StopStray { r, host } => put(3, &[rid(r).0, rid(r).1, u64::from(*host)]),
-        Task::Migrate { r, from, to } => put(4, &[rid(r).0, rid(r).1, u64::from(*from), u64::from(*to)]),
+        Task::Migrate { r, from, to, mode } => {
+            let mode = match mode {
+                MigrationMode::PostCopy => 1,
+                MigrationMode::Cold => 2,
+                _ => 0,
+            };
+            put(4, &[rid(r).0, rid(r).1, u64::from(*from), u64::from(*to), mode]);
+        }
         Task::Snapshot { r, host, name } => {
             put(5, &[rid(r).0, rid(r).1, u64::from(*host)]);
             w.text(name);
@@ -402,6 +411,18 @@ fn write_task(w: &mut Writer, task: &Task) {
         Task::Rotate { c } => put(11, &[u64::from(*c)]),
         Task::Reconnect { c } => put(12, &[u64::from(*c)]),
         Task::Abort { action } => put(13, &[*action]),
+        Task::PowerDown { host } => put(14, &[u64::from(*host)]),
+        Task::Shift { c, shares } => {
+            put(15, &[u64::from(*c), shares.len() as u64]);
+            for (version, permille) in shares {
+                w.text(version);
+                w.uint((*permille).into());
+            }
+        }
+        Task::Restore { r, host, name } => {
+            put(16, &[rid(r).0, rid(r).1, u64::from(*host)]);
+            w.text(name);
+        }
     }
 }
 
@@ -411,7 +432,17 @@ fn read_task(r: &mut Reader<'_>) -> Read<Task> {
         1 => Task::Start { r: read_rid(r)?, host: r.u32("host")? },
         2 => Task::Stop { r: read_rid(r)?, host: r.u32("host")? },
         3 => Task::StopStray { r: read_rid(r)?, host: r.u32("host")? },
-        4 => Task::Migrate { r: read_rid(r)?, from: r.u32("host")?, to: r.u32("host")? },
+        4 => Task::Migrate {
+            r: read_rid(r)?,
+            from: r.u32("host")?,
+            to: r.u32("host")?,
+            mode: match if r.version() >= 2 { r.uint("mode of a migration")? } else { 0 } {
+                0 => MigrationMode::PreCopy,
+                1 => MigrationMode::PostCopy,
+                2 => MigrationMode::Cold,
+                _ => return Err(r.bad("mode of a migration, 0 to 2")),
+            },
+        },
         5 => Task::Snapshot {
             r: read_rid(r)?,
             host: r.u32("host")?,
@@ -425,6 +456,18 @@ fn read_task(r: &mut Reader<'_>) -> Read<Task> {
         11 => Task::Rotate { c: r.u32("component")? },
         12 => Task::Reconnect { c: r.u32("component")? },
         13 => Task::Abort { action: r.uint("action")? },
-        _ => return Err(r.bad("task, 1 to 13")),
+        14 => Task::PowerDown { host: r.u32("host")? },
+        15 => {
+            let (c, count) = (r.u32("component")?, r.count("number of versions")?);
+            let mut shares = Vec::with_capacity(count.min(1_024));
+            for _ in 0..count {
+                shares.push((Arc::from(r.text("version")?), r.u32("share")?));
+            }
+            Task::Shift { c, shares }
+        }
+        16 => {
+            Task::Restore { r: read_rid(r)?, host: r.u32("host")?, name: Arc::from(r.text("snapshot name")?) }
+        }
+        _ => return Err(r.bad("task, 1 to 16")),
     })
 }

@@ -361,7 +361,7 @@ impl Drill {
             Input::Fault(fault) => {
                 self.sim.poll_to(self.now);
                 self.sim.fault(&fault);
-                self.record(TimelineKind::World, "fault", String::new(), format!("{fault:?}"));
+                self.record(TimelineKind::World, "fault", fault.subject(), format!("{fault:?}"));
             }
             Input::EngineCrash => self.crash(),
             Input::Calm => {

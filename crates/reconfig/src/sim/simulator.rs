@@ -119,6 +119,22 @@ pub enum Fault {
     BadVersion(ComponentId, Version),
 }
 
+impl Fault {
+    /// The host, replica or component it is about.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::HostCrash(host)
+            | Self::HostHang(host)
+            | Self::HostPartition(host)
+            | Self::HostDegraded(host)
+            | Self::HostRepaired(host)
+            | Self::FenceBroken(host) => host.to_string(),
+            Self::ReplicaCrash(replica) | Self::ReplicaUnhealthy(replica) => replica.to_string(),
+            Self::BadVersion(component, _) => component.to_string(),
+        }
+    }
+}
+
 /// What a replica is on the ground.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::exhaustive_enums, reason = "the states of the simulated truth")]

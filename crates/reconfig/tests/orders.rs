@@ -1,0 +1,198 @@
+//! What-if questions, expected loads, the reserve for failed hosts, ways to migrate, and single orders of operators.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use common::{cid, component, hid, infrastructure, rid, shop, spread, story};
+use ecosystem_core::{
+    ActionKind, Bytes, Capability, Ecosystem, Epoch, Kind, MigrationMode, Placement, Timestamp, Version,
+};
+use ecosystem_reconfig::sim::{Drill, SimSettings};
+use ecosystem_reconfig::{Action, DeathEvidence, Engine, Event, Order, Output, Settings, Tell};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::from_unix_ms(second * 1_000)
+}
+
+fn engine(settings: Settings, ecosystem: &Ecosystem, placement: &Placement) -> Engine {
+    let mut engine =
+        Engine::new(settings, ecosystem, &infrastructure(6), placement, Epoch(1), at(0)).unwrap();
+    drain(&mut engine);
+    engine
+}
+
+fn drain(engine: &mut Engine) -> Vec<Action> {
+    let mut actions = Vec::new();
+    while let Some(output) = engine.poll_output() {
+        match output {
+            Output::Persist(record) => engine.persisted(record.number()),
+            Output::Act(action) => actions.push(action),
+        }
+    }
+    actions
+}
+
+fn tell(engine: &mut Engine, second: u64, event: Event) -> Vec<Action> {
+    engine.handle_event(at(second), event);
+    drain(engine)
+}
+
+fn order(order: Order) -> Event {
+    Event::Order { order, by: Arc::from("ann") }
+}
+
+fn codes(actions: &[Action]) -> Vec<&'static str> {
+    actions
+        .iter()
+        .map(|action| match action {
+            Action::Execute(request) => request.kind.verb(),
+            Action::Tell(Tell::Audit(note) | Tell::Notify(note)) => note.code,
+            _ => "ask",
+        })
+        .collect()
+}
+
+#[test]
+fn a_what_if_question_is_answered_by_a_fork_and_leaves_the_original_untouched() {
+    let engine = engine(Settings::default(), &shop(), &spread());
+    let before = engine.clone();
+    let failed = || Event::HostFailed { host: hid("h1"), evidence: DeathEvidence::PowerOff };
+    let answer = engine.what_if(at(9), [failed()]);
+    assert!(codes(&answer.actions).contains(&"host-dead"), "{:?}", codes(&answer.actions));
+    assert_eq!(
+        answer.moved(&engine),
+        [(rid("api", 0), Some(hid("h1")), None), (rid("web", 1), Some(hid("h1")), None)]
+    );
+    assert!(engine.same_hard_state(&before) && engine.written() == before.written());
+    assert_eq!(engine.counters(), before.counters());
+    // The real event gives exactly what the fork foretold.
+    let mut real = engine.clone();
+    let actions = tell(&mut real, 9, failed());
+    assert_eq!(actions, answer.actions);
+    assert!(real.same_hard_state(&answer.after));
+    // A dry run of nothing does nothing.
+    assert!(engine.what_if(at(5), []).actions.is_empty());
+}
+
+#[test]
+fn an_expected_load_is_met_ahead_and_not_shrunk_away_before_it_is_over() {
+    let mut engine = engine(Settings::default(), &shop(), &spread());
+    let hour = Duration::from_secs(3_600);
+    let forecast = |permille| Event::Forecast { component: cid("web"), permille, within: hour };
+    let actions = tell(&mut engine, 10, forecast(1_000));
+    // ceil(3 · 1000 / 600) = 5
+    assert_eq!(engine.desired(&cid("web")), 5);
+    assert!(codes(&actions).contains(&"scale-out-ahead"));
+    // Present load would do with fewer, for longer than the window: they stay until the forecast is over.
+    let low = || Event::Utilisation { component: cid("web"), permille: 300 };
+    for second in (100..3_500).step_by(15) {
+        tell(&mut engine, second, low());
+    }
+    assert_eq!(engine.desired(&cid("web")), 5);
+    for second in (3_700..4_500).step_by(15) {
+        tell(&mut engine, second, low());
+    }
+    assert!(engine.desired(&cid("web")) < 5);
+    // Within the tolerance, and for components without a range, nothing happens.
+    let written = engine.written();
+    tell(&mut engine, 4_600, Event::Forecast { component: cid("db"), permille: 5_000, within: hour });
+    assert_eq!(engine.written(), written);
+}
+
+#[test]
+fn growth_keeps_the_reserve_for_failed_hosts_and_says_why() {
+    // Six hosts of 8 cores; 12 cores are in use. With five hosts in reserve 8 are left, with four 16.
+    for (reserve, grows) in [(0, true), (4, true), (5, false)] {
+        let mut settings = Settings::default();
+        settings.limits.reserve_hosts = reserve;
+        let mut engine = engine(settings, &shop(), &spread());
+        let forecast =
+            Event::Forecast { component: cid("web"), permille: 1_000, within: Duration::from_secs(600) };
+        let actions = tell(&mut engine, 10, forecast);
+        assert_eq!(engine.desired(&cid("web")) > 3, grows, "reserve {reserve}");
+        assert_eq!(codes(&actions).contains(&"refused-reserve"), !grows);
+    }
+}
+
+#[test]
+fn what_dirties_memory_faster_than_the_link_is_moved_by_post_copy() {
+    let mode = |dirty: u64, settings: &Settings| {
+        let mut vm = component("vm", Kind::Vm, 1, 2);
+        vm.dirty_bytes_per_second = dirty;
+        let ecosystem = Ecosystem::builder("t").component(vm).build().unwrap();
+        let placement = Placement::new().with(rid("vm", 0), hid("h0"));
+        let mut engine = engine(settings.clone(), &ecosystem, &placement);
+        let actions = tell(&mut engine, 5, order(Order::Move(rid("vm", 0), hid("h1"))));
+        actions.iter().find_map(|action| match action {
+            Action::Execute(request) => match &request.kind {
+                ActionKind::Migrate { mode, .. } => Some(*mode),
+                _ => None,
+            },
+            _ => None,
+        })
+    };
+    let all = Settings::default();
+    let mib = Bytes::mib(1).get();
+    // 1 Gbit/s carries 119 MiB/s; throttling helps up to twice that.
+    assert_eq!(mode(10 * mib, &all), Some(MigrationMode::PreCopy));
+    assert_eq!(mode(200 * mib, &all), Some(MigrationMode::PreCopy));
+    assert_eq!(mode(500 * mib, &all), Some(MigrationMode::PostCopy));
+    let without = |capability| {
+        let mut settings = Settings::default();
+        settings.capabilities = settings.capabilities.without(capability);
+        settings
+    };
+    assert_eq!(mode(500 * mib, &without(Capability::PostCopy)), Some(MigrationMode::PreCopy));
+    assert_eq!(mode(10 * mib, &without(Capability::PreCopy)), Some(MigrationMode::PostCopy));
+}
+
+#[test]
+fn a_host_is_switched_off_only_when_it_is_empty_and_comes_back_by_order() {
+    let mut drill =
+        Drill::new(Settings::default(), &shop(), &infrastructure(6), &spread(), SimSettings::default())
+            .unwrap();
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    drill.event_at(minutes(1), order(Order::PowerOff(hid("h1"))));
+    drill.event_at(minutes(2), order(Order::Drain(hid("h1"))));
+    drill.event_at(minutes(10), order(Order::PowerOff(hid("h1"))));
+    drill.run_for(minutes(15));
+    let count = |code: &str| drill.timeline().iter().filter(|entry| entry.code == code).count();
+    assert_eq!(
+        (count("power-off-impossible"), count("power-off"), count("fence")),
+        (1, 1, 0),
+        "{}",
+        story(&drill)
+    );
+    assert!(!drill.simulator().answers(&hid("h1")));
+    drill.event_at(minutes(16), order(Order::Restore(hid("h1"))));
+    drill.run_for(minutes(5));
+    assert!(drill.simulator().answers(&hid("h1")) && drill.violations().is_empty(), "{}", story(&drill));
+    assert!(drill.engine().unwrap().is_settled(), "{}", story(&drill));
+}
+
+#[test]
+fn traffic_is_divided_by_order_but_not_of_what_is_isolated() {
+    let mut engine = engine(Settings::default(), &shop(), &spread());
+    let shift = |a, b| {
+        let shares = vec![(Version::new("1.0"), a), (Version::new("2.0"), b)];
+        order(Order::ShiftTraffic(cid("web"), shares))
+    };
+    assert_eq!(codes(&tell(&mut engine, 1, shift(900, 50))), ["shift-impossible"]);
+    let actions = tell(&mut engine, 2, shift(900, 100));
+    assert!(codes(&actions).contains(&"shift-traffic"), "{:?}", codes(&actions));
+    tell(&mut engine, 3, Event::SecurityAlert { component: cid("web"), why: Arc::from("test") });
+    assert_eq!(codes(&tell(&mut engine, 4, shift(500, 500))), ["shift-impossible"]);
+}
+
+#[test]
+fn going_back_to_a_snapshot_is_a_disruption_within_the_budget() {
+    let mut engine = engine(Settings::default(), &shop(), &spread());
+    let back = |replica| order(Order::RestoreSnapshot(replica, Arc::from("before-upgrade")));
+    let actions = tell(&mut engine, 1, back(rid("web", 0)));
+    assert!(codes(&actions).contains(&"restore"), "{:?}", codes(&actions));
+    // The only replica of db may not be missing.
+    assert_eq!(codes(&tell(&mut engine, 2, back(rid("db", 0)))), ["restore-impossible"]);
+    assert_eq!(codes(&tell(&mut engine, 3, back(rid("web", 77)))), ["restore-impossible"]);
+}
