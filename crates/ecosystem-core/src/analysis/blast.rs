@@ -112,14 +112,21 @@ pub fn blast_radius_over(
     edges: EdgeSelection,
 ) -> Option<BlastRadius> {
     let start = ecosystem.component_index(component)?;
-    let name = |node: u32| ecosystem.component_at(node as usize).map(|c| c.id.clone());
+    let components = ecosystem.shared_components();
+    let name = |node: u32| components.get_index(node as usize).map(|(id, _)| id.clone());
     let mut done = vec![false; ecosystem.len()];
     done[start] = true;
     // per depth: nodes that are hurt already, and so pass it on
     let mut hurt: Vec<Vec<u32>> = vec![vec![dense(start)]];
     let mut affected = Vec::new();
+    let mut searched = 0;
     for impact in [Impact::Fails, Impact::Degraded, Impact::CannotRestart] {
         let passes = EdgeSelection::passing(impact).and(edges);
+        // where the map has no further edges of this kind, the search before has reached everything
+        let of_map = passes.of_tags(ecosystem.topology().kinds);
+        if std::mem::replace(&mut searched, of_map) == of_map {
+            continue;
+        }
         let mut depth = 0;
         while depth < hurt.len() {
             let mut reached = spread(ecosystem, &hurt[depth], passes, &mut done);

@@ -65,6 +65,11 @@ impl EdgeSelection {
         Cow::Owned(topology.out.filtered(|_, _, id| self.has(topology.tags[id as usize])))
     }
 
+    /// Those of a set of tags, given as bits, that belong to the set.
+    pub(crate) const fn of_tags(self, tags: u8) -> u8 {
+        self.0 & tags
+    }
+
     /// True if one of a set of tags, given as bits, belongs to the set.
     pub(crate) const fn has_any_of(self, tags: u8) -> bool {
         self.0 & tags != 0

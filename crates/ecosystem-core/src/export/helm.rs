@@ -68,7 +68,8 @@ fn parametrize(object: &mut Value, name: &str) -> Value {
 fn escape_templates(value: &mut Value) {
     match value {
         Value::String(text) if text.contains("{{") && !text.starts_with([RAW, BLOCK]) => {
-            *text = text.replace("{{", "{{ \"{{\" }}");
+            // a raw string, because the quotes of another one would be escaped by YAML
+            *text = text.replace("{{", "{{ `{{` }}");
         }
         Value::Array(items) => items.iter_mut().for_each(escape_templates),
         Value::Object(map) => map.values_mut().for_each(escape_templates),

@@ -25,7 +25,7 @@ def helm(folder):
         text = re.sub(r"\s*\{\{- toYaml " + index + r" \| nindent \d+ \}\}", lambda m: " " + json.dumps(value(m)), text)
         text = re.sub(r"\{\{ " + index + r" \| quote \}\}", lambda m: json.dumps(str(value(m))), text)
         text = re.sub(r"\{\{ " + index + r" \}\}", lambda m: str(value(m)), text)
-        text = re.sub(r'\{\{ "\{\{" \}\}', "{{", text)
+        text = re.sub(r"\{\{ `\{\{` \}\}", "{{", text)
         return text
 
     key = lambda o: (o["kind"], o["metadata"]["name"])

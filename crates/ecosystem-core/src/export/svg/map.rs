@@ -104,11 +104,14 @@ fn badge(component: &Component) -> String {
     if component.replicas == 1 { String::new() } else { format!("×{}", component.replicas) }
 }
 
+/// How much wider names are, which are bold; enough for the widest of the fonts that stand in where the first is missing.
+const BOLD: f64 = 1.2;
+
 fn node_width(component: &Component) -> f64 {
     let badge = badge(component);
     let extra = if badge.is_empty() { 0.0 } else { text_width(&badge, 11.0) + 16.0 };
-    let name = text_width(component.id.as_str(), NAME) * 1.04 + extra;
-    (name.max(text_width(&detail(component), DETAIL)) + 30.0).clamp(112.0, 236.0)
+    let name = text_width(component.id.as_str(), NAME) * BOLD + extra;
+    (name.max(text_width(&detail(component), DETAIL)) + 30.0).clamp(112.0, 260.0)
 }
 
 fn draw_node(canvas: &mut Canvas, component: &Component, (x, y, width): (f64, f64, f64), marked: bool) {
@@ -139,7 +142,7 @@ fn draw_node(canvas: &mut Canvas, component: &Component, (x, y, width): (f64, f6
     let badge = badge(component);
     let badge_width = if badge.is_empty() { 0.0 } else { text_width(&badge, 11.0) + 10.0 };
     let room = width - 28.0 - if badge.is_empty() { 0.0 } else { badge_width + 4.0 };
-    let name = fitted(component.id.as_str(), NAME * 1.04, room);
+    let name = fitted(component.id.as_str(), NAME * BOLD, room);
     canvas.text((x + 17.0, y + 18.0), NAME, &format!("font-weight=\"600\" fill=\"{INK}\""), &name);
     let text = fitted(&detail(component), DETAIL, width - 26.0);
     canvas.text((x + 17.0, y + 33.0), DETAIL, &format!("fill=\"{strong}\""), &text);
