@@ -437,7 +437,7 @@ impl Topology {
         let into = out.reversed();
         let tags: Vec<u8> = dependencies.iter().map(|d| EdgeSelection::tag(d)).collect();
         let kinds = tags.iter().fold(0, |bits, &tag| bits | 1 << tag);
-        Self { tags, kinds, ends, out, into }
+        Self { ends, tags, kinds, out, into }
     }
 }
 

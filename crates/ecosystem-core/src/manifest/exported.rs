@@ -51,7 +51,7 @@ fn parts<T: serde::de::DeserializeOwned>(
         match serde_json::from_value(json(at.node)) {
             Ok(part) => take(part, &at, report),
             Err(error) => {
-                report.add("E1120", &at, error.to_string(), "write the map anew, or correct this part")
+                report.add("E1120", &at, error.to_string(), "write the map anew, or correct this part");
             }
         }
     }

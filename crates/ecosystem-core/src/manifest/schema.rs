@@ -123,9 +123,8 @@ fn dependency(key: &str) -> Value {
 fn rule(word: &str, required: &[&str], optional: &[&str]) -> Value {
     let value = |key: &str| match (key, word) {
         ("kind", _) => json!({ "const": word }),
-        ("soft" | "min_domains" | "max_skew" | "failures", _) => whole(),
         ("max", "quota" | "max-price") | ("budget", _) => reference("quantity"),
-        ("max", _) => whole(),
+        ("soft" | "min_domains" | "max_skew" | "failures" | "max", _) => whole(),
         ("during_plan", _) => json!({ "type": "boolean" }),
         ("members" | "needs" | "path", _) => reference("names"),
         ("from" | "to", _) => reference("name"),
