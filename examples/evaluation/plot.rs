@@ -99,7 +99,7 @@ fn draw(out: &mut String, panel: &Panel) {
     for (values, from, color, width) in [
         (&panel.past, 0, "#9aa0a6", 1.0),
         (&panel.actual, origin, "#222", 1.0),
-        (&panel.point, origin, "#1769c2", 1.8),
+        (&panel.point, origin, "#1769c2", 1.5),
     ] {
         let _ = writeln!(
             out,

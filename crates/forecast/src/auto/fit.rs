@@ -18,8 +18,6 @@ const CHEAP_ORIGINS: usize = 4;
 /// Members with less weight are not worth their time.
 const LEAST: f64 = 0.01;
 
-/// Shares of the weighted median in the combination that are tried.
-const SHARES: [f64; 2] = [0.0, 0.5];
 /// Most moments that the ensemble selection looks at.
 const MOMENTS: usize = 600;
 /// Picks of the ensemble selection.
@@ -144,21 +142,14 @@ impl Auto {
         }
         members.iter_mut().for_each(|m| m.weight /= total);
         let weights: Vec<f64> = members.iter().map(|m| m.weight).collect();
-        let (median_share, combined) = SHARES
-            .into_iter()
-            .map(|share| {
-                let at = |o: usize| kept.iter().map(|p| p[o].as_slice()).collect::<Vec<_>>();
-                let paths: Paths =
-                    (0..origins.starts.len()).map(|o| combine(&at(o), &weights, share)).collect();
-                (mean_error(&paths, values, &origins), share, paths)
-            })
-            .min_by(|a, b| a.0.total_cmp(&b.0))
-            .map_or((0.0, Paths::new()), |(_, share, paths)| (share, paths));
+        let combined: Paths = (0..origins.starts.len())
+            .map(|o| combine(&kept.iter().map(|p| p[o].as_slice()).collect::<Vec<_>>(), &weights))
+            .collect();
         let bands = Bands::learn(&combined, values, &origins, &seasons);
         let name = members[0].candidate.to_string();
         let range = high - low;
         let floor = if low >= 0.0 { (low - range).max(0.0) } else { low - range };
-        let fitted = FittedAuto { name, members, median_share, bands, low: floor, high: high + 2.0 * range };
+        let fitted = FittedAuto { name, members, bands, low: floor, high: high + 2.0 * range };
         Ok(Backtested { fitted, combined, origins })
     }
 }
@@ -183,38 +174,13 @@ fn forecasts(candidate: &Candidate, values: &[f64], origins: &Origins, cheap: bo
         .collect()
 }
 
-/// Between the weighted mean of the members and their weighted median: the mean has less noise, the median does not follow a
-/// member that runs away, and absolute errors are what counts. Weights sum to one.
-pub(super) fn combine(paths: &[&[f64]], weights: &[f64], median_share: f64) -> Vec<f64> {
-    let steps = paths.iter().map(|p| p.len()).min().unwrap_or(0);
-    let mut at: Vec<(f64, f64)> = Vec::with_capacity(paths.len());
-    (0..steps)
-        .map(|h| {
-            at.clear();
-            at.extend(paths.iter().zip(weights).map(|(p, &w)| (p[h], w)));
-            let mean: f64 = at.iter().map(|(v, w)| v * w).sum();
-            if median_share <= 0.0 {
-                return mean;
-            }
-            at.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-            mean + median_share * (weighted_median(&at) - mean)
-        })
-        .collect()
-}
-
-/// Of values in order with weights that sum to one.
-fn weighted_median(sorted: &[(f64, f64)]) -> f64 {
-    let mut below = 0.0;
-    for (k, &(value, weight)) in sorted.iter().enumerate() {
-        below += weight;
-        if below > 0.5 + 1e-12 {
-            return value;
-        }
-        if below >= 0.5 - 1e-12 {
-            return f64::midpoint(value, sorted.get(k + 1).map_or(value, |next| next.0));
-        }
+/// Weighted mean of the members' forecasts; weights sum to one.
+pub(super) fn combine(paths: &[&[f64]], weights: &[f64]) -> Vec<f64> {
+    let mut out = vec![0.0; paths.iter().map(|p| p.len()).min().unwrap_or(0)];
+    for (path, weight) in paths.iter().zip(weights) {
+        out.iter_mut().zip(*path).for_each(|(o, p)| *o += weight * p);
     }
-    sorted.last().map_or(0.0, |last| last.0)
+    out
 }
 
 /// Mean absolute error over all origins and steps.
@@ -256,18 +222,4 @@ fn greedy_weights(judged: &[(f64, Candidate, Paths)], values: &[f64], origins: &
         sum.iter_mut().zip(&flat[best]).for_each(|(s, p)| *s += p);
     }
     picks
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_member_that_runs_away_moves_the_combination_only_by_half_its_weight() {
-        let near = combine(&[&[1.0], &[1.0], &[100.0]], &[0.45, 0.45, 0.1], 0.5);
-        assert!((near[0] - f64::midpoint(10.9, 1.0)).abs() < 1e-12);
-        let even = combine(&[&[1.0, 4.0], &[3.0, 2.0]], &[0.5, 0.5], 1.0);
-        assert_eq!(even, [2.0, 3.0]);
-        assert!(combine(&[], &[], 0.5).is_empty());
-    }
 }

@@ -58,8 +58,7 @@ impl Bands {
         let growth = Growth::learn(raw.iter().map(|&(h, i, e)| (h, e / phases[i % m])), origins.horizon);
         let mut errors: Vec<f64> = raw.iter().map(|&(h, i, e)| e / (growth.at(h) * phases[i % m])).collect();
         errors.sort_unstable_by(f64::total_cmp);
-        let mut sizes: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
-        sizes.sort_unstable_by(f64::total_cmp);
+        let sizes = sorted_sizes(&errors);
         let stretch = 1.0 + ALLOWANCE / origins.starts.len().max(1) as f64;
         Self {
             errors: thinned(errors),
@@ -96,6 +95,20 @@ impl Bands {
     }
 }
 
+/// Absolute values of sorted numbers, sorted: the negative ones backwards and the positive ones, merged.
+fn sorted_sizes(errors: &[f64]) -> Vec<f64> {
+    let zero = errors.partition_point(|e| *e < 0.0);
+    let (below, above) = errors.split_at(zero);
+    let (mut low, mut high) = (below.iter().rev().map(|e| -e).peekable(), above.iter().copied().peekable());
+    let mut sizes = Vec::with_capacity(errors.len());
+    while let (Some(a), Some(b)) = (low.peek(), high.peek()) {
+        sizes.extend(if a <= b { low.next() } else { high.next() });
+    }
+    sizes.extend(low);
+    sizes.extend(high);
+    sizes
+}
+
 /// At most about a thousand of many sorted values, ends included: bounded state, nearly equal quantiles.
 fn thinned(sorted: Vec<f64>) -> Vec<f64> {
     let n = sorted.len();
@@ -126,4 +139,16 @@ fn phase_scale(raw: &[(usize, usize, f64)], season: usize) -> Vec<f64> {
             (s / f64::max(c, 1.0) / mean).clamp(0.1, 10.0).sqrt()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_sorted_errors_come_sorted() {
+        assert_eq!(sorted_sizes(&[-3.0, -1.0, -0.5, 0.0, 0.7, 2.0]), [0.0, 0.5, 0.7, 1.0, 2.0, 3.0]);
+        assert_eq!(sorted_sizes(&[-2.0]), [2.0]);
+        assert!(sorted_sizes(&[]).is_empty());
+    }
 }

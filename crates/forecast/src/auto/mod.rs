@@ -3,8 +3,7 @@
 //! # Method
 //! 1. Candidates that suit the seasons and the length are back-tested at up to ten past origins.
 //! 2. Each gets a weight that falls steeply with its mean absolute error; those far behind get none.
-//! 3. The forecast is the weighted mean of the remaining candidates, fitted on all data, or halfway between it and their
-//!    weighted median where that did better in the back-test.
+//! 3. The forecast is the weighted mean of the remaining candidates, fitted on all data.
 //! 4. Intervals come from the combined forecast's own back-test errors (conformal, with allowance for few origins), scaled
 //!    over the horizon.
 //!
@@ -55,7 +54,6 @@ pub struct Auto {
 pub struct FittedAuto {
     name: String,
     members: Vec<Member>,
-    median_share: f64,
     bands: Bands,
     low: f64,
     high: f64,
@@ -110,8 +108,7 @@ impl Fitted for FittedAuto {
             paths.push(member.fitted.predict(horizon, &[])?.point);
         }
         let weights: Vec<f64> = self.members.iter().map(|m| m.weight).collect();
-        let point =
-            fit::combine(&paths.iter().map(Vec::as_slice).collect::<Vec<_>>(), &weights, self.median_share);
+        let point = fit::combine(&paths.iter().map(Vec::as_slice).collect::<Vec<_>>(), &weights);
         let intervals = self.bands.intervals(&point, levels);
         Ok(Forecast::from_point(point).with_intervals(intervals).clamped(self.low, self.high))
     }
