@@ -4,7 +4,6 @@
     clippy::string_slice,
     clippy::disallowed_methods,
     clippy::disallowed_macros,
-    clippy::case_sensitive_file_extension_comparisons,
     reason = "tests read files, print counts and unwrap what the vectors promise"
 )]
 

@@ -61,7 +61,8 @@ impl Labels {
             let name = if self.flat { name.replace(['.', '*', ' '], "_") } else { (*name).to_owned() };
             let mut key = format!("{}{name}", self.prefix);
             while keys.contains(&key) {
-                key.push_str(&format!("_{place}"));
+                key.push('_');
+                key.push_str(&place.to_string());
             }
             keys.push(key);
         }
