@@ -3,12 +3,14 @@
 //! Every detector works value by value with bounded memory. Scoring a batch is the same computation, so streaming and batch
 //! give identical bits.
 
+mod classic;
 mod ensemble;
 pub mod evaluation;
 mod nearest;
 mod robust;
 mod seasonal;
 
+pub use classic::{Cusum, Ewma, Iqr, ZScore, z_scores};
 pub use ensemble::{Ensemble, EnsembleSettings, Shape, Verdict};
 pub use nearest::{NearestRows, NearestSettings, RowVerdict};
 pub use robust::RobustZ;
