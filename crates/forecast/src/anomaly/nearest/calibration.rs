@@ -25,7 +25,7 @@ impl Calibration {
         if n == 0 {
             return Self { quantiles: Vec::new(), threshold: f64::INFINITY, scale: 1.0 };
         }
-        let at = ((n as f64 * (1.0 - TAIL)) as usize).min(n - 1);
+        let at = n - n.div_ceil(50); // the last 2 % are the tail
         let threshold = sample[at];
         let above: Vec<f64> = sample.iter().filter(|&&s| s > threshold).map(|s| s - threshold).collect();
         let mean = if above.is_empty() { 0.0 } else { above.iter().sum::<f64>() / above.len() as f64 };

@@ -210,7 +210,7 @@ impl Usual {
     }
 
     fn push(&mut self, row: u64, score: f64) {
-        if row % self.every != 0 {
+        if !row.is_multiple_of(self.every) {
             return;
         }
         if self.recent.len() == KEPT {
@@ -332,7 +332,7 @@ impl NearestRows {
     }
 
     fn remember(&mut self, scaled: Vec<f32>) {
-        if self.row % THINNING == 0 {
+        if self.row.is_multiple_of(THINNING) {
             self.waiting.push_back(scaled);
             if self.waiting.len() > DELAY / usize::try_from(THINNING).unwrap_or(1)
                 && let Some(old) = self.waiting.pop_front()
