@@ -2,7 +2,7 @@
 //! an asynchronous runtime. The runtime here is the smallest there is (an executor of forty lines on the standard
 //! library's `Wake`), so that the crate needs none: what a runtime adds to a sans-IO engine is the order in which
 //! futures are polled, and that is what this test is about.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests: threads are what is compared")]
 
 mod common;
 
@@ -83,7 +83,9 @@ fn by_threads() -> Vec<Vec<u8>> {
     let runner = thread::spawn(move || {
         let mut engine = engine();
         for (at, event) in observed {
-            step(&mut engine, at, event).into_iter().for_each(|record| write.send(record).unwrap());
+            for record in step(&mut engine, at, event) {
+                write.send(record).unwrap();
+            }
         }
     });
     let journal = thread::spawn(move || written.into_iter().collect());
