@@ -14,6 +14,9 @@
 //! | [`Ddm`] | errors (0 or 1) | a rising error rate | constant |
 //! | [`Eddm`] | errors (0 or 1) | errors coming closer, also slowly | constant |
 //!
+//! - **Many features** of a model: [`DriftMonitor`] tests all of them together (Holm, Benjamini–Hochberg), thins what is
+//!   correlated, and reports a change once.
+//!
 //! Values that are not finite are skipped.
 //!
 //! # Example
@@ -35,12 +38,14 @@ mod adwin;
 mod distance;
 mod error_rate;
 mod kswin;
+mod monitor;
 mod page_hinkley;
 
 pub use adwin::Adwin;
 pub use distance::{chi_squared, mean_discrepancy, population_stability, wasserstein};
 pub use error_rate::{Ddm, Eddm};
 pub use kswin::Kswin;
+pub use monitor::{Correction, DriftMonitor, FeatureDrift, rejected};
 pub use page_hinkley::PageHinkley;
 
 /// What a detector says after a value.

@@ -14,6 +14,8 @@
 //! - [`anomaly`] has detectors that judge value by value; [`demand`] leads from load to resources;
 //!   [`window`] has rolling and event-time windows, mergeable summaries and joins; [`features`] describes series by numbers,
 //!   also in those windows; [`drift`] detects changes of distribution.
+//! - [`tree`] has boosting, forests and isolation forests; [`failure`] warns ahead of failures; [`cause`] ranks the components
+//!   of an incident; [`workload`] tells compute from memory from input/output.
 //! - [`Series`], [`resample`], [`counter_rate`], [`fill_gaps`], [`repair_outliers`], [`find_seasons`], [`change_points`]
 //!   prepare data.
 //!
@@ -52,6 +54,7 @@ mod boost;
 #[cfg(feature = "calendar")]
 mod calendar;
 mod capacity;
+pub mod cause;
 mod changes;
 mod conformal;
 mod decompose;
@@ -59,6 +62,7 @@ pub mod demand;
 pub mod drift;
 mod error;
 mod ets;
+pub mod failure;
 pub mod features;
 mod fleet;
 mod forecast;
@@ -82,9 +86,11 @@ mod state_space;
 mod stats;
 mod theta;
 mod transform;
+pub mod tree;
 mod trigonometric;
 mod typical;
 pub mod window;
+pub mod workload;
 
 pub use arima::{Arima, ArimaOrder, AutoArima, FittedArima};
 pub use auto::{Auto, FittedAuto};
@@ -94,7 +100,7 @@ pub use boost::{FittedGlobalBoost, GlobalBoost};
 #[cfg(feature = "calendar")]
 pub use calendar::{CalendarColumns, CalendarError};
 pub use capacity::{Capacity, FittedCapacity};
-pub use changes::{change_points, training_window};
+pub use changes::{ChangePoints, CutSearch, OnlineChanges, Segment, change_points, training_window};
 pub use conformal::{Conformal, FittedConformal};
 pub use decompose::{MstlDecomposition, Stl, StlDecomposition, decompose_seasons};
 pub use error::{FitError, PredictError, UpdateError};

@@ -1,4 +1,11 @@
-//! Change points of the mean, and the training window that follows from them.
+//! Change points, and the training window that follows from them.
+
+mod detector;
+mod online;
+mod search;
+
+pub use detector::{ChangePoints, CutSearch, Segment};
+pub use online::OnlineChanges;
 
 use crate::{gaps::fill_gaps, stats::mad_sigma};
 
@@ -39,31 +46,7 @@ pub fn change_points(values: &[f64], penalty: f64, shortest: usize) -> Vec<usize
         let s = sum[to] - sum[from];
         (square[to] - square[from] - s * s / (to - from) as f64).max(0.0)
     };
-    let mut best = vec![f64::INFINITY; n + 1];
-    best[0] = -beta;
-    let mut previous = vec![0_usize; n + 1];
-    let mut open: Vec<usize> = vec![0];
-    for end in shortest..=n {
-        let (value, at) = open
-            .iter()
-            .filter(|&&s| end - s >= shortest)
-            .map(|&s| (best[s] + cost(s, end) + beta, s))
-            .min_by(|a, b| a.0.total_cmp(&b.0))
-            .unwrap_or((f64::INFINITY, 0));
-        (best[end], previous[end]) = (value, at);
-        open.retain(|&s| end - s < shortest || best[s] + cost(s, end) <= value);
-        if end + 1 >= 2 * shortest {
-            open.push(end + 1 - shortest);
-        }
-    }
-    let mut points = Vec::new();
-    let mut end = previous[n];
-    while end > 0 {
-        points.push(end);
-        end = previous[end];
-    }
-    points.reverse();
-    points
+    search::optimal(n, shortest, beta, |from, to| cost(from, to) + beta)
 }
 
 /// How many of the newest values to learn from: everything since the last change of level, but at least `at_least` values.
@@ -93,7 +76,7 @@ mod tests {
     fn noise_alone_has_no_change_and_three_levels_have_two() {
         let mut rng = Pcg::new(11);
         let noise: Vec<f64> = (0..400).map(|_| rng.normal()).collect();
-        assert_eq!(change_points(&noise, 6.0, 10), []);
+        assert!(change_points(&noise, 6.0, 10).is_empty());
         let levels: Vec<f64> = noise
             .iter()
             .enumerate()
