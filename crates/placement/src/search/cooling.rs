@@ -10,7 +10,7 @@ use crate::state::Verdict;
 
 /// Share of the uphill moves taken at the start and at the end.
 const HOT: f64 = 0.85;
-const COLD: f64 = 0.001;
+const COLD: f64 = 0.000_2;
 /// Taken moves, expected or seen, after which the temperature is corrected.
 const WINDOW: f64 = 8.0;
 /// Entries of the table of waiting times.

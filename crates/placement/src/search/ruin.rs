@@ -159,7 +159,7 @@ impl Worker<'_> {
         let p = self.state.p;
         let item = self.rng.below(p.items) as u32;
         let a = self.state.host_of[item as usize];
-        let b = if self.rng.below(2) == 0 { self.target(item) } else { self.rng.below(p.hosts) as u32 };
+        let b = self.rng.below(p.hosts) as u32;
         let size = self.state.residents[a as usize].len() + self.state.residents[b as usize].len();
         self.work += 1;
         if a == b || size > EXCHANGED_MAX || (self.state.value.hard == 0 && !self.state.contents_fit(a, b)) {

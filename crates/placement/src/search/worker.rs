@@ -16,7 +16,7 @@ const RUIN_WORK: u64 = 16;
 /// the graph (if it has edges); the rest shifts.
 const EXCHANGES: u32 = share(0.35);
 const RUINS: u32 = share(0.01);
-const HOST_EXCHANGES: u32 = share(0.01);
+const HOST_EXCHANGES: u32 = share(0.002);
 const CLUSTERS: u32 = share(0.03);
 
 const fn share(part: f64) -> u32 {
