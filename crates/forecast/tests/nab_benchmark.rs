@@ -1,4 +1,11 @@
 //! The univariate ensemble on the Numenta Anomaly Benchmark, and the scoring itself against its vectors.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::unwrap_used,
+    clippy::needless_for_each,
+    reason = "a test reads its data from disk, says when it skips, and fails by panicking"
+)]
 
 #[path = "../../../examples/evaluation/nab.rs"]
 mod nab;
