@@ -102,6 +102,25 @@ impl Trigonometric {
         self
     }
 
+    fn check(&self) -> Result<(), FitError> {
+        if self.periods.len() > 3 {
+            return Err(FitError::Setting {
+                name: "periods",
+                value: self.periods.len() as f64,
+                expected: "at most 3 seasons",
+            });
+        }
+        if let Some(&bad) = self.periods.iter().find(|p| !(**p >= 2.0 && p.is_finite())) {
+            return Err(FitError::Setting { name: "periods", value: bad, expected: "at least 2 steps" });
+        }
+        for (name, terms) in [("ar", self.ar), ("ma", self.ma)] {
+            if terms > MOST {
+                return Err(FitError::Setting { name, value: terms as f64, expected: "at most 2 terms" });
+            }
+        }
+        Ok(())
+    }
+
     /// Level, line and waves by least squares; harmonics that explain less than 0.1 % of the variance are dropped.
     fn start(&self, filled: &[f64]) -> State {
         let n = filled.len();
@@ -194,21 +213,7 @@ impl Forecaster for Trigonometric {
     type Fitted = FittedTrigonometric;
 
     fn fit(&self, values: &[f64]) -> Result<FittedTrigonometric, FitError> {
-        if self.periods.len() > 3 {
-            return Err(FitError::Setting {
-                name: "periods",
-                value: self.periods.len() as f64,
-                expected: "at most 3 seasons",
-            });
-        }
-        if let Some(&bad) = self.periods.iter().find(|p| !(**p >= 2.0 && p.is_finite())) {
-            return Err(FitError::Setting { name: "periods", value: bad, expected: "at least 2 steps" });
-        }
-        for (name, terms) in [("ar", self.ar), ("ma", self.ma)] {
-            if terms > MOST {
-                return Err(FitError::Setting { name, value: terms as f64, expected: "at most 2 terms" });
-            }
-        }
+        self.check()?;
         let found = check_values(values, 2 * self.periods.len() * self.harmonics.min(8) + 8)?;
         let start = self.start(&fill_gaps(values, &[]));
         let seasons = self.periods.len();

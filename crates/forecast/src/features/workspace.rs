@@ -41,6 +41,9 @@ pub(super) struct CorridorKey {
     pub(super) isabs: bool,
 }
 
+/// Window of a matrix profile, and the bits of its threshold.
+type ProfileKey = (Option<usize>, u64);
+
 /// Degree, bins and polynomial of a drift.
 type Drift = ((usize, usize), Option<Vec<f64>>);
 
@@ -73,7 +76,7 @@ pub(super) struct Workspace {
     drifts: Vec<Drift>,
     unit_roots: Vec<(AutoLag, DickeyFuller)>,
     matches: Vec<((usize, u64), Matches)>,
-    profiles: Vec<((Option<usize>, u64), Vec<f64>)>,
+    profiles: Vec<(ProfileKey, Vec<f64>)>,
     // Kept from series to series.
     pub(super) plans: FftPlans,
     welch: Welch,
