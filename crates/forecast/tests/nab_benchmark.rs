@@ -4,6 +4,7 @@
     clippy::disallowed_macros,
     clippy::unwrap_used,
     clippy::needless_for_each,
+    clippy::string_slice,
     reason = "a test reads its data from disk, says when it skips, and fails by panicking"
 )]
 
