@@ -37,11 +37,15 @@ fn report(standard: Standard) -> Json {
 fn shape(value: &Json, path: &str, out: &mut BTreeMap<String, &'static str>) {
     let kind = match value {
         Json::Object(map) => {
-            map.iter().for_each(|(name, value)| shape(value, &format!("{path}/{name}"), out));
+            for (name, value) in map {
+                shape(value, &format!("{path}/{name}"), out);
+            }
             "object"
         }
         Json::Array(items) => {
-            items.iter().for_each(|item| shape(item, &format!("{path}/*"), out));
+            for item in items {
+                shape(item, &format!("{path}/*"), out);
+            }
             "array"
         }
         Json::String(_) => "text",
