@@ -152,7 +152,7 @@ impl Authenticator for Passwords {
 #[test]
 fn refused_credentials_copied_tokens_and_revocations_leave_entries() {
     let (mut audit, mut security) = (AuditManager::new(), security());
-    let mut log_in = |security: &mut SecurityManager, audit: &mut AuditManager, password, seed: u8| {
+    let log_in = |security: &mut SecurityManager, audit: &mut AuditManager, password, seed: u8| {
         security.authenticate(audit, &mut Passwords, ("ali", password), [[seed; 32], [seed + 1; 32]], 5)
     };
     assert_eq!(log_in(&mut security, &mut audit, "sesame", 1).unwrap_err(), SecurityError::NotAuthenticated);
