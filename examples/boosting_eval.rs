@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release --example boosting_eval -- ASD_DIR [--rounds 120]`. Features: for each of the 19 metrics its value,
 //! its distance from the mean of the last twelve rows, their standard deviation. The same rows and features are given to
-//! LightGBM by `scripts/peers/boosting_lightgbm.py`. The last line of standard output is one line of JSON.
+//! `LightGBM` by `scripts/peers/boosting_lightgbm.py`. The last line of standard output is one line of JSON.
 
 #[path = "evaluation/mod.rs"]
 mod evaluation;

@@ -63,7 +63,9 @@ fn find(root: &Path) -> Vec<(String, String)> {
     for category in list(root) {
         let folder = root.join(&category);
         if folder.is_dir() {
-            let csv = list(&folder).into_iter().filter(|n| n.ends_with(".csv") || n.ends_with(".csv.gz"));
+            let csv = list(&folder).into_iter().filter(|n| {
+                Path::new(n.strip_suffix(".gz").unwrap_or(n)).extension() == Some("csv".as_ref())
+            });
             found.extend(csv.map(|name| (category.clone(), name)));
         }
     }

@@ -99,7 +99,7 @@ fn week(seed: u64, predicts: bool) -> Result<u64, Failure> {
     }
     let mut lost = 0;
     for at in failures {
-        drill.run_for(Duration::from_secs(at) - Duration::from_millis(drill.elapsed_ms()));
+        drill.run_for(Duration::from_secs(at).saturating_sub(Duration::from_millis(drill.elapsed_ms())));
         for _ in 0..WATCHED_S {
             drill.run_for(Duration::from_secs(1));
             lost += down(&drill);

@@ -21,9 +21,12 @@ const AFTER: i64 = 180;
 
 #[derive(serde::Deserialize)]
 struct Fault {
-    inject_time: String,
-    inject_pod: String,
-    inject_type: String,
+    #[serde(rename = "inject_time")]
+    at: String,
+    #[serde(rename = "inject_pod")]
+    pod: String,
+    #[serde(rename = "inject_type")]
+    kind: String,
 }
 
 struct Pod {
@@ -129,7 +132,9 @@ fn scores(pods: &[Pod], inject: i64, calls: &[(usize, usize)]) -> (Vec<f64>, Vec
     let components: Vec<Component<'_>> = metrics.iter().map(|m| Component { metrics: m }).collect();
     let causes = RootCause::default().rank(&components, past, calls).unwrap_or_else(|error| fail(error));
     let mut ours = vec![0.0; pods.len()];
-    causes.iter().for_each(|c| ours[c.component] = c.score);
+    for cause in &causes {
+        ours[cause.component] = cause.score;
+    }
     (ours, pods.iter().zip(&ranges).map(|(p, r)| baseline(p, r.0, r.1)).collect())
 }
 
@@ -174,18 +179,18 @@ fn main() {
         let calls = graph(day, &pods);
         let label = day.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         for fault in list.values().flatten() {
-            let Some(culprit) = pods.iter().position(|p| p.name == fault.inject_pod) else {
-                fail(format!("{label}: no metrics of the injected pod {}", fault.inject_pod))
+            let Some(culprit) = pods.iter().position(|p| p.name == fault.pod) else {
+                fail(format!("{label}: no metrics of the injected pod {}", fault.pod))
             };
-            let inject = seconds(&fault.inject_time)
-                .unwrap_or_else(|| fail(format!("{label}: `{}` is not a time", fault.inject_time)));
+            let inject =
+                seconds(&fault.at).unwrap_or_else(|| fail(format!("{label}: `{}` is not a time", fault.at)));
             let (plain, base) = scores(&pods, inject, &[]);
             let (ours, _) = scores(&pods, inject, &calls);
             let at = place(&ours, culprit);
             with.0.push(at);
             without.0.push(place(&plain, culprit));
             simple.0.push(place(&base, culprit));
-            kinds.entry(format!("{label} {}", fault.inject_type)).or_default().0.push(at);
+            kinds.entry(format!("{label} {}", fault.kind)).or_default().0.push(at);
         }
         eprintln!("{label}: {} pods, {} edges", pods.len(), calls.len());
     }

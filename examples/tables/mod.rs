@@ -69,7 +69,8 @@ pub(crate) fn auc(scores: &[f64], labels: &[f64]) -> f64 {
     order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
     let (mut ranks, mut at) = (0.0, 0);
     while at < order.len() {
-        let end = at + order[at..].iter().take_while(|&&i| scores[i] == scores[order[at]]).count();
+        let end =
+            at + order[at..].iter().take_while(|&&i| scores[i].total_cmp(&scores[order[at]]).is_eq()).count();
         let rank = (at + end + 1) as f64 / 2.0;
         ranks += rank * order[at..end].iter().filter(|&&i| labels[i] > 0.5).count() as f64;
         at = end;

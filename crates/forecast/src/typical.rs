@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn a_fine_pattern_survives_wide_neighbours() {
         let values: Vec<f64> =
-            (0..72).map(|i| (i / 12 % 2) as f64 * 5.0 + if i % 4 == 0 { 3.0 } else { 0.0 }).collect();
+            (0..72).map(|i| f64::from(i / 12 % 2) * 5.0 + if i % 4 == 0 { 3.0 } else { 0.0 }).collect();
         let model = SeasonalMedian::new(24, 3).with_neighbours(2);
         let (flat, fine) = (model.fit(&values).unwrap(), model.with_fine(4).fit(&values).unwrap());
         let peak = |f: &FittedSeasonalMedian| f.predict(9, &[]).unwrap().point[8];

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use ecosystem_forecast::tree::{IsolationForest, Link, Node, Table, Tree, TreeModel};
+use std::cmp::Ordering;
 
 /// Nodes as feature, threshold, whether missing goes left, children, value, cover.
 type Row = (u32, f64, bool, u32, u32, f64, f64);
@@ -93,12 +94,10 @@ fn auc(scores: &[f64], odd: &[bool]) -> f64 {
     let mut pairs = (0.0, 0.0);
     for (s, _) in scores.iter().zip(odd).filter(|(_, o)| **o) {
         for (t, _) in scores.iter().zip(odd).filter(|(_, o)| !**o) {
-            pairs.0 += if s > t {
-                1.0
-            } else if s == t {
-                0.5
-            } else {
-                0.0
+            pairs.0 += match s.total_cmp(t) {
+                Ordering::Greater => 1.0,
+                Ordering::Equal => 0.5,
+                Ordering::Less => 0.0,
             };
             pairs.1 += 1.0;
         }

@@ -31,7 +31,9 @@ fn small() -> Boosting {
 
 fn models(table: &Table, labels: &[f64]) -> Vec<TreeModel> {
     let mut forests = [Forest::random(), Forest::extra()];
-    forests.iter_mut().for_each(|f| f.trees = 12);
+    for forest in &mut forests {
+        forest.trees = 12;
+    }
     let mut sampled = small();
     (sampled.row_share, sampled.feature_share) = (0.7, 0.5);
     vec![

@@ -51,7 +51,9 @@ pub struct Forest {
 }
 
 /// A tree and the rows that it has not seen.
-type Member = (Tree, Vec<(u32, f64)>);
+type Member = (Tree, Unseen);
+/// What a tree says of the rows that it was not grown on.
+type Unseen = Vec<(u32, f64)>;
 
 impl Forest {
     /// A random forest: rows drawn with replacement, best thresholds.
@@ -107,7 +109,7 @@ impl Forest {
         Ok((model, sums.into_iter().map(|(s, n)| s / f64::from(n)).collect()))
     }
 
-    fn grow(&self, table: &Table, labels: &[f64]) -> Result<(TreeModel, Vec<Vec<(u32, f64)>>), TreeError> {
+    fn grow(&self, table: &Table, labels: &[f64]) -> Result<(TreeModel, Vec<Unseen>), TreeError> {
         self.check()?;
         check_labels(table, labels, None, false)?;
         let data = Binned::new(table, MOST_BINS);

@@ -123,12 +123,12 @@ fn unwind(path: &mut Vec<Step>, k: usize) {
     let Step { unknown, known, .. } = path[k];
     let mut next = path[l].weight;
     for i in (0..l).rev() {
-        if known != 0.0 {
+        if known == 0.0 {
+            path[i].weight *= (l + 1) as f64 / (unknown * (l - i) as f64);
+        } else {
             let before = path[i].weight;
             path[i].weight = next * (l + 1) as f64 / ((i + 1) as f64 * known);
             next = before - path[i].weight * unknown * (l - i) as f64 / (l + 1) as f64;
-        } else {
-            path[i].weight *= (l + 1) as f64 / (unknown * (l - i) as f64);
         }
     }
     for i in k..l {

@@ -96,7 +96,7 @@ pub(super) fn check_labels(
         if weights.len() != table.rows() {
             return Err(length("weights", weights.len()));
         }
-        if let Some(row) = weights.iter().position(|&w| !(w >= 0.0 && w <= 1e12)) {
+        if let Some(row) = weights.iter().position(|&w| !(0.0..=1e12).contains(&w)) {
             let value = weights[row];
             return Err(TreeError::Label { name: "weight", row, value, expected: "0 to 1e12" });
         }
