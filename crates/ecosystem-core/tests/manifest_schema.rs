@@ -51,14 +51,19 @@ fn the_reader_agrees_with_what_the_schema_cases_expect() {
     }
 }
 
-/// Reads the schema and some texts as JSON, says which texts are valid.
+/// Reads the schema and some texts as JSON, says which texts are valid. The key `on` is text, as in YAML 1.2.
 const PROGRAM: &str = "
 import json, sys, yaml, jsonschema
 schema, texts = json.load(sys.stdin)
 schema = json.loads(schema)
 jsonschema.Draft202012Validator.check_schema(schema)
+class Loader(yaml.SafeLoader): pass
+resolvers = yaml.SafeLoader.yaml_implicit_resolvers.items()
+Loader.yaml_implicit_resolvers = {
+    first: [r for r in known if first in 'tTfF' or r[0] != 'tag:yaml.org,2002:bool'] for first, known in resolvers
+}
 validator = jsonschema.Draft202012Validator(schema)
-print(json.dumps([validator.is_valid(yaml.safe_load(text)) for text in texts]))
+print(json.dumps([validator.is_valid(yaml.load(text, Loader)) for text in texts]))
 ";
 
 /// jsonschema and `PyYAML` judge the same manifests by the generated schema alone.
