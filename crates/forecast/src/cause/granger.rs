@@ -24,9 +24,14 @@ pub struct Granger {
 ///
 /// # Example
 /// ```
-/// let cause: Vec<f64> = (0..120_u32).map(|t| f64::from(t.wrapping_mul(2_654_435_761) % 97)).collect();
-/// let effect: Vec<f64> = (0..120_u32).map(|t| {
-///     let noise = f64::from(t.wrapping_mul(40_503) % 13);
+/// let mixed = |t: u32| {
+///     let t = t.wrapping_mul(2_654_435_761);
+///     let t = (t ^ (t >> 15)).wrapping_mul(2_246_822_519);
+///     t ^ (t >> 13)
+/// };
+/// let cause: Vec<f64> = (1..=120).map(|t| f64::from(mixed(t) % 97)).collect();
+/// let effect: Vec<f64> = (0..120).map(|t| {
+///     let noise = f64::from(mixed(t + 1_001) % 13);
 ///     noise + if t >= 2 { cause[t as usize - 2] } else { 0.0 }
 /// }).collect();
 /// let test = ecosystem_forecast::cause::granger(&cause, &effect, 3)?;
