@@ -6,7 +6,7 @@ use crate::frame::{self, Kind as FrameKind};
 use crate::state::State;
 
 /// Verifies segments on all threads of the current rayon pool; the report equals that of
-/// [`verify_segments_against`] to the last byte.
+/// [`verify_segments_against`](super::verify_segments_against) to the last byte.
 ///
 /// Every segment is checked from the state in its own header; then the end of each must be the beginning of the
 /// next. Where that fails, the sequential verifier looks again from the last sound segment to name the problem.
