@@ -22,6 +22,7 @@ pub(super) struct Growth {
 }
 
 /// Work above which features are spread over threads: below it, scheduling costs more than it saves.
+#[cfg(feature = "parallel")]
 const PARALLEL_WORK: usize = 1 << 19;
 
 /// A tree on its way: its nodes, which bin each splits at, and which rows ended where.
