@@ -36,6 +36,12 @@ for target in "${targets[@]}"; do
         done
         number=$((number + 1))
       done ;;
+    manifest_values)
+      number=0
+      for seed in 500m 0.5 1.5Gi '4096 MB' 10ms 5Gbit '1,000' 99.95% 8080:80/udp postgres://u:p@db:5432/x?y=z host=db,port=5432 \
+        'nc -z db 5432' registry:5000/a/b:1@sha256:00 'sat,sun 23:00-03:00' 2026-12-01T02:00:00Z/2026-12-01T04:00:00+01:00; do
+        printf '%s' "$seed" >"$scratch/$target/$((number += 1))"
+      done ;;
     manifest_*) cp crates/ecosystem-core/tests/data/manifest/*.{yaml,json,xml} "$scratch/$target/" ;;
   esac
   echo "-- $target"

@@ -26,7 +26,7 @@ pub(crate) fn load(options: &Options) -> Result<Input, String> {
         read_or(options.infrastructure.as_deref(), "examples/data/infrastructure.yaml", FLEET)?;
     let fleet = manifest::parse_infrastructure(&[Source::new(&fleet_name, &bytes)], &ParseOptions::default())
         .map_err(|e| e.to_string())?;
-    let ecosystem = parsed.ecosystem;
+    let ecosystem = parsed.ecosystem.on_hosts(&fleet.infrastructure);
     if ecosystem.components().all(|c| !c.is_placed()) {
         return Err(format!(
             "{name}: no component runs on our hosts; give at least one that is not external"

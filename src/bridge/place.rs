@@ -25,6 +25,7 @@ pub fn answer(
     infrastructure: &Infrastructure,
     settings: &Settings,
 ) -> Event {
+    let ecosystem = &ecosystem.on_hosts(infrastructure);
     let mut settings = *settings;
     settings.explain_max = 0; // nobody reads it here
     let rules = bearable_rules(ecosystem, infrastructure, &ask.occupied);

@@ -4,6 +4,7 @@ use crate::finding::Evidence;
 use crate::id::ComponentId;
 use crate::resources::Resources;
 use crate::units::Micros;
+use crate::window::MaintenanceWindow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -229,6 +230,9 @@ pub struct Component {
     /// How many replicas may be down at once by our own doing; `None` = one, or none if only one runs.
     #[cfg_attr(feature = "serde", serde(default))]
     pub max_unavailable: Option<u32>,
+    /// When planned work may be done on it; empty = at any time.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub maintenance: Vec<MaintenanceWindow>,
     /// Memory written per second while it runs, for migration times.
     #[cfg_attr(feature = "serde", serde(default))]
     pub dirty_bytes_per_second: u64,
@@ -273,6 +277,7 @@ impl Component {
             slo: Slo::default(),
             criticality: Criticality::default(),
             max_unavailable: None,
+            maintenance: Vec::new(),
             dirty_bytes_per_second: 0,
             residency: BTreeSet::new(),
             licences: BTreeMap::new(),

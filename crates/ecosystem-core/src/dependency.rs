@@ -134,6 +134,9 @@ pub struct Dependency {
     /// Traffic both ways in bytes per second; 0 = not known.
     #[cfg_attr(feature = "serde", serde(default))]
     pub bytes_per_s: u64,
+    /// Bytes of one call, question and answer together; 0 = not known.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "is_zero"))]
+    pub payload_bytes: u64,
     /// Longest one-way network latency that still serves; `None` = not stated.
     #[cfg_attr(feature = "serde", serde(default))]
     pub latency_budget: Option<Micros>,
@@ -143,6 +146,12 @@ pub struct Dependency {
     /// What the edge rests on; never empty in an ecosystem.
     #[cfg_attr(feature = "serde", serde(default))]
     pub evidence: Vec<Evidence>,
+}
+
+#[cfg(feature = "serde")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in references")]
+const fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 impl Dependency {
@@ -159,6 +168,7 @@ impl Dependency {
             port: None,
             calls_per_1000_s: 0,
             bytes_per_s: 0,
+            payload_bytes: 0,
             latency_budget: None,
             fan_out_permille: None,
             evidence: vec![Evidence::declared()],

@@ -219,6 +219,7 @@ pub(crate) fn edge_differs(a: &Arc<Dependency>, b: &Arc<Dependency>) -> bool {
         port,
         calls_per_1000_s,
         bytes_per_s,
+        payload_bytes,
         latency_budget,
         fan_out_permille,
         evidence,
@@ -229,6 +230,7 @@ pub(crate) fn edge_differs(a: &Arc<Dependency>, b: &Arc<Dependency>) -> bool {
         && *port == b.port
         && *calls_per_1000_s == b.calls_per_1000_s
         && *bytes_per_s == b.bytes_per_s
+        && *payload_bytes == b.payload_bytes
         && *latency_budget == b.latency_budget
         && *fan_out_permille == b.fan_out_permille
         && *protocol == b.protocol;
@@ -273,6 +275,9 @@ impl Change<Arc<Component>> {
         list.compare("slo.availability-ppm", &a.slo.availability_ppm, &b.slo.availability_ppm, optional);
         list.compare("criticality", &a.criticality, &b.criticality, |v| format!("{v:?}").to_lowercase());
         list.compare("max-unavailable", &a.max_unavailable, &b.max_unavailable, optional);
+        list.compare("maintenance", &a.maintenance, &b.maintenance, |v| {
+            v.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        });
         list.compare(
             "dirty-bytes-per-second",
             &a.dirty_bytes_per_second,
@@ -303,6 +308,7 @@ impl Change<Arc<Dependency>> {
         list.compare("port", &a.port, &b.port, optional);
         list.compare("calls-per-1000-s", &a.calls_per_1000_s, &b.calls_per_1000_s, u64::to_string);
         list.compare("bytes-per-s", &a.bytes_per_s, &b.bytes_per_s, u64::to_string);
+        list.compare("payload-bytes", &a.payload_bytes, &b.payload_bytes, u64::to_string);
         list.compare("latency-budget", &a.latency_budget, &b.latency_budget, optional);
         list.compare("fan-out-permille", &a.fan_out_permille, &b.fan_out_permille, optional);
         list.compare("evidence", &grounds(&a.evidence), &grounds(&b.evidence), |v| {

@@ -208,6 +208,7 @@ fn merge(known: &mut Dependency, other: &Dependency) {
     known.condition = known.condition.max(other.condition);
     known.calls_per_1000_s = known.calls_per_1000_s.saturating_add(other.calls_per_1000_s);
     known.bytes_per_s = known.bytes_per_s.saturating_add(other.bytes_per_s);
+    known.payload_bytes = known.payload_bytes.max(other.payload_bytes);
     known.latency_budget = match (known.latency_budget, other.latency_budget) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

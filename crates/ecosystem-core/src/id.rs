@@ -28,6 +28,12 @@ pub enum InvalidId {
         /// Length of the rejected text.
         bytes: usize,
     },
+    /// The text is no name of a replica: a component's name, `#` and a number.
+    #[error("replica name `{name}` is not a component's name, `#` and a number, as in `web#0`")]
+    Replica {
+        /// The rejected text.
+        name: String,
+    },
     /// The text holds white space, a control character or one of `"`, `'`, `` ` ``, `\`, `#`.
     #[error(
         "{what} name `{name}` holds {found:?} at byte {at}, expected letters, digits, `-`, `_`, `.`, `/` or `:`"
@@ -178,6 +184,19 @@ impl fmt::Display for ReplicaId {
     }
 }
 
+impl std::str::FromStr for ReplicaId {
+    type Err = InvalidId;
+
+    /// `web#0`.
+    fn from_str(s: &str) -> Result<Self, InvalidId> {
+        let wrong = || InvalidId::Replica { name: s.chars().take(80).collect() };
+        let (component, index) = s.rsplit_once('#').ok_or_else(wrong)?;
+        let digits = !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit());
+        let index = index.parse().ok().filter(|_| digits).ok_or_else(wrong)?;
+        Ok(Self { component: ComponentId::new(component)?, index })
+    }
+}
+
 impl fmt::Debug for ReplicaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.component, self.index)
@@ -226,6 +245,11 @@ mod tests {
     #[test]
     fn replicas_print_as_component_and_number() {
         let db = ComponentId::new("db").unwrap();
-        assert_eq!(ReplicaId::new(db, 2).to_string(), "db#2");
+        let replica = ReplicaId::new(db, 2);
+        assert_eq!(replica.to_string(), "db#2");
+        assert_eq!("db#2".parse(), Ok(replica));
+        for text in ["db", "db#", "db#+2", "#2", "db#x", "db#4294967296"] {
+            assert!(text.parse::<ReplicaId>().is_err(), "{text}");
+        }
     }
 }

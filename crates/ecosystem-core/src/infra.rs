@@ -3,6 +3,7 @@
 use crate::id::{HostId, RackId, RegionId, ZoneId};
 use crate::resources::Resources;
 use crate::units::{BitsPerSecond, Currency, MicroMoney, Micros};
+use crate::window::MaintenanceWindow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -132,6 +133,9 @@ pub struct Host {
     /// Whether it takes new work.
     #[cfg_attr(feature = "serde", serde(default))]
     pub state: HostState,
+    /// When it is taken out of use for planned work; [`state_at`](Self::state_at) counts them.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub maintenance: Vec<MaintenanceWindow>,
 }
 
 impl Host {
@@ -151,6 +155,7 @@ impl Host {
             taints: BTreeMap::new(),
             domains: BTreeMap::new(),
             state: HostState::Ready,
+            maintenance: Vec::new(),
         }
     }
 
@@ -567,6 +572,13 @@ impl Infrastructure {
     /// Latencies that hold where no link is given.
     pub const fn latency_defaults(&self) -> LatencyDefaults {
         self.latency
+    }
+
+    /// Gives every host a state.
+    pub(crate) fn set_states(&mut self, state: impl Fn(&Host) -> HostState) {
+        for host in &mut self.hosts {
+            host.state = state(host);
+        }
     }
 
     /// The parts again, to change some and build anew.

@@ -43,6 +43,7 @@ mod time;
 #[cfg(feature = "manifest")]
 pub mod traces;
 mod units;
+mod window;
 
 pub use component::{Component, Criticality, Kind, Port, Requirements, Slo, Version};
 pub use dependency::{CallMode, Dependency, DependencyKind, StartCondition, Strength};
@@ -67,5 +68,6 @@ pub use registry::{Health, Instance, Registry, RegistryError, RegistryEvent};
 pub use resources::Resources;
 pub use revision::{Conflict, History, HistoryError, Merge, Revision, merge};
 pub use rules::{Domain, HostSet, Rule, RuleKind, Span, Violation, Weight};
-pub use time::Timestamp;
+pub use time::{InvalidTimestamp, Timestamp};
 pub use units::{BitsPerSecond, Bytes, Currency, MicroMoney, Micros, Millicores};
+pub use window::{InvalidWindow, MaintenanceWindow};

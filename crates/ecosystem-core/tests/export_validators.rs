@@ -9,8 +9,9 @@
 )]
 
 use ecosystem_core::Ecosystem;
-use ecosystem_core::export::{compose, cyclonedx, dot, graphml, helm, jsonld, kubernetes, terraform};
+use ecosystem_core::export::{compose, cyclonedx, cypher, dot, graphml, helm, jsonld, kubernetes, terraform};
 use ecosystem_core::manifest::{self, ParseOptions, Source};
+use ecosystem_core::prometheus::{self, FamilyKind, MetricFamily, MetricSample};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -63,6 +64,10 @@ fn written() -> PathBuf {
         ("map.graphml".to_owned(), graphml::map(&map)),
         ("map.jsonld".to_owned(), jsonld::map(&map, "https://example.org/maps/every/")),
         ("map.dot".to_owned(), dot::map(&map)),
+        ("map.cypher".to_owned(), cypher::map(&map)),
+        ("metrics.prom".to_owned(), prometheus::encode(&metrics())),
+        ("metrics.json".to_owned(), samples(&metrics())),
+        ("kustomization.yaml".to_owned(), "resources: [map.k8s.yaml]\n".to_owned()),
         ("counts.json".to_owned(), format!("[{}, {}]", map.len(), map.dependencies().len())),
     ];
     for (name, provider) in [
@@ -112,7 +117,75 @@ fn programs_of_others_accept_every_export() {
     accepts("docker-compose", &["-f", "first.compose.yaml", "config", "--quiet"], &folder);
     accepts("dot", &["-Tsvg", "-o", "/dev/null", "map.dot"], &folder);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/validators/check.py");
-    for what in ["compose", "helm", "terraform", "cyclonedx", "graphml", "jsonld"] {
+    // without a cluster kubectl judges by building: names, kinds, no object twice
+    accepts("kubectl", &["kustomize", "."], &folder);
+    for what in
+        ["compose", "helm", "terraform", "cyclonedx", "graphml", "jsonld", "cypher", "prometheus", "networkx"]
+    {
         accepts("python3", &[script, what, "."], &folder);
     }
+    theirs_are_read(&folder);
+}
+
+/// What the programs of others wrote is read as they mean it.
+fn theirs_are_read(folder: &Path) {
+    if let Ok(text) = std::fs::read_to_string(folder.join("theirs.prom")) {
+        let families = prometheus::parse(&text).unwrap();
+        let theirs = std::fs::read_to_string(folder.join("theirs.json")).unwrap();
+        let theirs: Vec<(String, Vec<(String, String)>, f64)> = serde_json::from_str(&theirs).unwrap();
+        let ours: Vec<(String, Vec<(String, String)>, f64)> =
+            serde_json::from_str(&samples(&families)).unwrap();
+        assert!(theirs.len() > 20);
+        assert_eq!(ours, theirs);
+        assert_eq!(
+            prometheus::encode(&prometheus::parse(&prometheus::encode(&families)).unwrap()),
+            prometheus::encode(&families)
+        );
+    }
+    if let Ok(text) = std::fs::read_to_string(folder.join("theirs.graphml")) {
+        let parsed =
+            manifest::parse(&[Source::new("theirs.graphml", &text)], &ParseOptions::default()).unwrap();
+        let map = parsed.ecosystem;
+        let nodes: Vec<_> = map.components().map(|c| (c.id.as_str(), c.kind.as_str(), c.replicas)).collect();
+        assert_eq!(nodes, [("web", "gateway", 2), ("api-co", "container", 3), ("db", "database", 1)]);
+        let edges: Vec<_> =
+            map.dependencies().map(|d| (d.from.as_str(), d.to.as_str(), d.kind.as_str(), d.port)).collect();
+        assert_eq!(edges, [("web", "api-co", "call", Some(8080)), ("api-co", "db", "data", Some(5432))]);
+    }
+}
+
+/// Metrics with every kind of family and every character that must be escaped.
+fn metrics() -> Vec<MetricFamily> {
+    let mut requests =
+        MetricFamily::new("http_requests_total", FamilyKind::Counter, "All requests\nwith \\ in it");
+    requests.samples = vec![
+        MetricSample::new("http_requests_total", 1027.0).with("path", "C:\\x\"y\"\nz").with("code", "200"),
+        MetricSample::new("http_requests_total", 3.5).with("path", "größe").with("code", "500"),
+    ];
+    let mut load = MetricFamily::new("load", FamilyKind::Gauge, "");
+    load.samples = vec![MetricSample::new("load", -1.25e-7)];
+    let mut latency = MetricFamily::new("latency_seconds", FamilyKind::Histogram, "Latency");
+    latency.samples = vec![
+        MetricSample::new("latency_seconds_bucket", 2.0).with("le", "0.5"),
+        MetricSample::new("latency_seconds_bucket", 3.0).with("le", "+Inf"),
+        MetricSample::new("latency_seconds_sum", 8.25),
+        MetricSample::new("latency_seconds_count", 3.0),
+    ];
+    vec![requests, load, latency]
+}
+
+/// Samples as sorted JSON: name, sorted labels, value.
+fn samples(families: &[MetricFamily]) -> String {
+    let mut all: Vec<(String, Vec<(String, String)>, f64)> = families
+        .iter()
+        .flat_map(|family| &family.samples)
+        .map(|sample| {
+            let mut labels: Vec<_> =
+                sample.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+            labels.sort();
+            (sample.name.to_string(), labels, sample.value)
+        })
+        .collect();
+    all.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    serde_json::to_string(&all).unwrap()
 }

@@ -53,7 +53,7 @@ pub(crate) fn lower(
         lowering.component(component, &names)?;
     }
     lowering.distances()?;
-    let proximity = ProximityMatrix::of(input.ecosystem, &input.weights.score);
+    let proximity = ProximityMatrix::of(&input.ecosystem, &input.weights.score);
     lowering.edges(&proximity);
     lowering.host_states();
     lowering.taints_and_residency();

@@ -67,12 +67,14 @@ pub(crate) struct Names {
 }
 
 impl Problem {
-    /// Starts a problem: all replicas of all components that run on hosts, under the rules of the ecosystem.
-    pub fn builder<'a>(ecosystem: &'a Ecosystem, infrastructure: &'a Infrastructure) -> ProblemBuilder<'a> {
+    /// Starts a problem: all replicas of all components that run on hosts, under the rules of the ecosystem. Components that
+    /// run once per host have as many replicas as [`Ecosystem::on_hosts`] counts.
+    pub fn builder<'a>(ecosystem: &Ecosystem, infrastructure: &'a Infrastructure) -> ProblemBuilder<'a> {
+        let ecosystem = ecosystem.on_hosts(infrastructure);
         ProblemBuilder {
+            rules: ecosystem.rules().to_vec(),
             ecosystem,
             infrastructure,
-            rules: ecosystem.rules().to_vec(),
             current: Placement::new(),
             weights: Weights::default(),
             requests: BTreeMap::new(),
@@ -150,7 +152,7 @@ impl Problem {
 /// Collects the parts of a [`Problem`].
 #[derive(Clone, Debug)]
 pub struct ProblemBuilder<'a> {
-    pub(crate) ecosystem: &'a Ecosystem,
+    pub(crate) ecosystem: Ecosystem,
     pub(crate) infrastructure: &'a Infrastructure,
     pub(crate) rules: Vec<Rule>,
     pub(crate) current: Placement,
@@ -263,7 +265,7 @@ impl ProblemBuilder<'_> {
         let (raw, replicas, proximity): (DenseBuilder, _, _) = lower::lower(&self)?;
         let dense = raw.into_dense()?;
         let names = Names {
-            ecosystem: self.ecosystem.clone(),
+            ecosystem: self.ecosystem,
             infrastructure: self.infrastructure.clone(),
             rules: self.rules,
             replicas,

@@ -40,7 +40,7 @@ impl Problem {
     pub fn fork(&self) -> Option<ProblemBuilder<'_>> {
         let names = self.names.as_ref()?;
         Some(ProblemBuilder {
-            ecosystem: &names.ecosystem,
+            ecosystem: names.ecosystem.clone(),
             infrastructure: &names.infrastructure,
             rules: names.rules.clone(),
             current: names.current.clone(),

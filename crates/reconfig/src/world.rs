@@ -100,13 +100,14 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Lowers a map. Names already in use keep their indices; new ones are appended.
+    /// Lowers a map, components that run once per host counted on these hosts. Names already in use keep their indices; new ones are appended.
     pub(crate) fn new(
         component_names: impl IntoIterator<Item = ComponentId>,
         host_names: impl IntoIterator<Item = HostId>,
         ecosystem: Arc<Ecosystem>,
         infrastructure: Arc<Infrastructure>,
     ) -> Result<Self, EngineError> {
+        let ecosystem = Arc::new(ecosystem.on_hosts(&infrastructure));
         let mut component_names: IndexSet<ComponentId> = component_names.into_iter().collect();
         component_names.extend(ecosystem.components().map(|c| c.id.clone()));
         let mut host_names: IndexSet<HostId> = host_names.into_iter().collect();

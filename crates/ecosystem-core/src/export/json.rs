@@ -5,12 +5,14 @@
 use crate::component::Component;
 use crate::dependency::Dependency;
 use crate::ecosystem::{Ecosystem, EcosystemBuilder, EcosystemError};
-use crate::id::ZoneId;
+use crate::id::{HostId, InvalidId, ZoneId};
 use crate::infra::{Host, Infrastructure, InfrastructureError, LatencyDefaults, Link, Rack, Region, Zone};
+use crate::placement::Placement;
 use crate::rules::Rule;
 use crate::units::Currency;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Version of the documents that this crate writes.
@@ -18,6 +20,7 @@ pub const VERSION: u32 = 1;
 
 const MAP: &str = "vm-ecosystem/map";
 const INFRASTRUCTURE: &str = "vm-ecosystem/infrastructure";
+const PLACEMENT: &str = "vm-ecosystem/placement";
 
 /// Why a text is not one of our JSON documents.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,9 @@ pub enum JsonError {
         /// What was expected.
         expected: &'static str,
     },
+    /// A name that is none.
+    #[error(transparent)]
+    Name(#[from] InvalidId),
     /// The parts do not make a map.
     #[error(transparent)]
     Ecosystem(#[from] EcosystemError),
@@ -170,6 +176,39 @@ pub fn parse_infrastructure(text: &str) -> Result<Infrastructure, JsonError> {
         builder = builder.link(a, b, link);
     }
     Ok(builder.build()?)
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlacementDocument<'a> {
+    format: Cow<'a, str>,
+    version: u32,
+    replicas: BTreeMap<String, HostId>,
+}
+
+/// A placement as JSON, indented: host by replica. [`parse_placement`] reads it back.
+pub fn placement(placement: &Placement) -> String {
+    let replicas = placement.iter().map(|(replica, host)| (replica.to_string(), host.clone())).collect();
+    pretty(&PlacementDocument { format: PLACEMENT.into(), version: VERSION, replicas })
+}
+
+/// Reads what [`placement`] wrote.
+///
+/// # Example
+/// ```
+/// use ecosystem_core::{Placement, ReplicaId, export::json};
+///
+/// let placement = Placement::new().with(ReplicaId::new("web".parse()?, 0), "h1".parse()?);
+/// assert_eq!(json::parse_placement(&json::placement(&placement))?, placement);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn parse_placement(text: &str) -> Result<Placement, JsonError> {
+    let document: PlacementDocument<'_> = serde_json::from_str(text)?;
+    expect_format(&document.format, document.version, PLACEMENT)?;
+    let mut placement = Placement::new();
+    for (name, host) in document.replicas {
+        placement.set(name.parse()?, host);
+    }
+    Ok(placement)
 }
 
 fn expect_format(format: &str, version: u32, expected: &'static str) -> Result<(), JsonError> {

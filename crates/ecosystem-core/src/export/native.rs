@@ -98,6 +98,7 @@ fn part(component: &Component) -> Map<String, Value> {
         ("licences", json!(component.licences), component.licences.is_empty()),
         ("labels", json!(component.labels), component.labels.is_empty()),
         ("max_unavailable", json!(component.max_unavailable), component.max_unavailable.is_none()),
+        ("maintenance", json!(component.maintenance), component.maintenance.is_empty()),
         ("dirty_rate", json!(component.dirty_bytes_per_second), component.dirty_bytes_per_second == 0),
     ] {
         if !is_empty {
@@ -148,6 +149,9 @@ fn need(edge: &Dependency) -> Value {
     }
     if edge.bytes_per_s > 0 {
         map.insert("traffic".to_owned(), json!(edge.bytes_per_s));
+    }
+    if edge.payload_bytes > 0 {
+        map.insert("payload".to_owned(), json!(edge.payload_bytes));
     }
     if let Some(budget) = edge.latency_budget {
         put(&mut map, "latency_budget", &format!("{}us", budget.get()));

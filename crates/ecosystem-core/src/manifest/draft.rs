@@ -230,6 +230,9 @@ fn complete(known: &mut Component, other: Component) {
     if known.requirements.limit.is_zero() {
         known.requirements.limit = other.requirements.limit;
     }
+    if known.maintenance.is_empty() {
+        known.maintenance = other.maintenance;
+    }
     known.max_unavailable = known.max_unavailable.or(other.max_unavailable);
     known.slo.latency_p99 = known.slo.latency_p99.or(other.slo.latency_p99);
     known.slo.availability_ppm = known.slo.availability_ppm.or(other.slo.availability_ppm);

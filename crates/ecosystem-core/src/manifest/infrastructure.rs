@@ -13,6 +13,7 @@ use crate::infra::{
 };
 use crate::resources::Resources;
 use crate::units::{BitsPerSecond, Currency, Micros};
+use crate::window::MaintenanceWindow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,7 +33,14 @@ const HOST_KEYS: &[&str] = &[
     "taints",
     "domains",
     "state",
+    "maintenance",
 ];
+/// What all hosts of a zone or rack have.
+#[derive(Clone, Debug, Default)]
+struct Shared {
+    domains: BTreeMap<Arc<str>, Arc<str>>,
+    maintenance: Vec<MaintenanceWindow>,
+}
 
 /// Reads all documents into one infrastructure.
 pub(super) fn read(documents: &[Node], budgets: &Budgets, report: &mut Report) -> Option<Infrastructure> {
@@ -172,40 +180,41 @@ impl<'a> Reader<'a, '_> {
 
     fn zone(&mut self, name: &str, region: &RegionId, at: &At<'a>) {
         let Some(id) = self.name::<ZoneId>("zone", name, at) else { return };
-        read::known_keys(at, &["kind", "carbon_g_per_kwh", "racks", "description"], self.report);
+        read::known_keys(
+            at,
+            &["kind", "carbon_g_per_kwh", "racks", "maintenance", "description"],
+            self.report,
+        );
         let mut zone = Zone::new(id.clone(), region.clone());
         let kinds = [("core", ZoneKind::Core), ("edge", ZoneKind::Edge)];
         zone.kind = read::word(at, "kind", &kinds, self.report).unwrap_or_default();
         zone.carbon_g_per_kwh = read::u32_of(at, "carbon_g_per_kwh", self.report);
         self.with(|b| b.zone(zone));
+        let maintenance = read::windows_of(at, "maintenance", self.report);
         if let Some(racks) = at.get("racks").and_then(|r| read::map(r, self.report)) {
             for (name, _, rack) in racks.entries() {
-                self.rack(name, &id, &rack);
+                self.rack(name, &id, &maintenance, &rack);
             }
         }
     }
 
-    fn rack(&mut self, name: &str, zone: &ZoneId, at: &At<'a>) {
+    fn rack(&mut self, name: &str, zone: &ZoneId, windows: &[MaintenanceWindow], at: &At<'a>) {
         let Some(id) = self.name::<RackId>("rack", name, at) else { return };
-        read::known_keys(at, &["hosts", "domains", "description"], self.report);
+        read::known_keys(at, &["hosts", "domains", "maintenance", "description"], self.report);
         let rack = Rack::new(id.clone(), zone.clone());
         self.with(|b| b.rack(rack));
-        let domains = read::labels_of(at, "domains", self.report);
+        let mut shared =
+            Shared { domains: read::labels_of(at, "domains", self.report), maintenance: windows.to_vec() };
+        shared.maintenance.extend(read::windows_of(at, "maintenance", self.report));
         if let Some(hosts) = at.get("hosts").and_then(|h| read::map(h, self.report)) {
             for (pattern, _, host) in hosts.entries() {
-                self.hosts_of(pattern, &id, &domains, &host);
+                self.hosts_of(pattern, &id, &shared, &host);
             }
         }
     }
 
     /// One host, or `count` of them with `{n}` in the name replaced by a number.
-    fn hosts_of(
-        &mut self,
-        pattern: &str,
-        rack: &RackId,
-        domains: &BTreeMap<Arc<str>, Arc<str>>,
-        at: &At<'a>,
-    ) {
+    fn hosts_of(&mut self, pattern: &str, rack: &RackId, shared: &Shared, at: &At<'a>) {
         let Some(at) = read::map(at.clone(), self.report) else { return };
         let count = read::u32_of(&at, "count", self.report).unwrap_or(1) as usize;
         if count > self.hosts_left {
@@ -216,7 +225,8 @@ impl<'a> Reader<'a, '_> {
         self.hosts_left -= count;
         self.hosts += count;
         let mut host = Host::new(placeholder(), rack.clone(), Resources::default());
-        host.domains.clone_from(domains);
+        host.domains.clone_from(&shared.domains);
+        host.maintenance.clone_from(&shared.maintenance);
         if let Some(name) = read::text_of(&at, "template", self.report) {
             if let Some(template) = self.templates.get(name).cloned() {
                 self.apply(&template, &mut host);
@@ -270,7 +280,8 @@ impl<'a> Reader<'a, '_> {
         }
         self.price(at, host);
         if let Some(power) = at.get("power").and_then(|p| read::map(p, self.report)) {
-            read::known_keys(&power, &["idle_w", "max_w"], self.report);
+            read::known_keys(&power, &["idle_w", "max_w", "curve"], self.report);
+            self.power_curve(&power, host);
             let idle = read::u32_of(&power, "idle_w", self.report);
             let max = read::u32_of(&power, "max_w", self.report);
             if let (Some(idle), Some(max)) = (idle, max) {
@@ -283,6 +294,7 @@ impl<'a> Reader<'a, '_> {
         host.labels.extend(read::labels_of(at, "labels", self.report));
         host.taints.extend(read::labels_of(at, "taints", self.report));
         host.domains.extend(read::labels_of(at, "domains", self.report));
+        host.maintenance.extend(read::windows_of(at, "maintenance", self.report));
         let states = [
             ("ready", HostState::Ready),
             ("cordoned", HostState::Cordoned),
@@ -291,6 +303,27 @@ impl<'a> Reader<'a, '_> {
         if let Some(state) = read::word(at, "state", &states, self.report) {
             host.state = state;
         }
+    }
+
+    /// `curve: {0%: 60, 50%: 250, 100%: 300}`: watts by utilisation.
+    fn power_curve(&mut self, power: &At<'_>, host: &mut Host) {
+        let Some(curve) = power.get("curve").and_then(|c| read::map(c, self.report)) else { return };
+        let mut points = Vec::new();
+        for (key, _, at) in curve.entries() {
+            let share = quantity::permille(key).and_then(|p| u32::try_from(p).ok()).filter(|&p| p <= 1_000);
+            match (share, at.text().and_then(quantity::count).and_then(|w| u32::try_from(w).ok())) {
+                (Some(share), Some(watts)) => points.push((share, watts)),
+                _ => self.report.add(
+                    "E1104",
+                    &at,
+                    format!("`{}` of the power curve is {}", super::tree::shorten(key), at.node.describe()),
+                    "write watts by utilisation such as `{0%: 60, 50%: 250, 100%: 300}`",
+                ),
+            }
+        }
+        points.sort_unstable();
+        points.dedup_by_key(|(share, _)| *share);
+        host.power_curve = points;
     }
 
     fn price(&mut self, at: &At<'_>, host: &mut Host) {

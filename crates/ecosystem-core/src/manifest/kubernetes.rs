@@ -91,7 +91,11 @@ impl<'a> Objects<'a> {
         };
         let at = At::named(root.node, format!("{kind}/{name}"));
         let object = Object { name, namespace: text("namespace").unwrap_or("default"), at };
+        let api = root.text_of("apiVersion").unwrap_or_default();
         match kind {
+            "Service" if api.starts_with("serving.knative.dev/") => {
+                self.workloads.extend(workload::Workload::new(workload::KNATIVE, &object));
+            }
             "Service" => self.services.push(object),
             "Ingress" => self.ingresses.push(object),
             "NetworkPolicy" => self.policies.push(object),

@@ -7,7 +7,7 @@ use crate::component::{Component, Kind};
 use crate::dependency::{Dependency, DependencyKind};
 use crate::finding::{Confidence, Evidence, EvidenceKind, Place};
 use crate::id::ComponentId;
-use crate::infer::address::{Address, addresses};
+use crate::infer::address::{Address, Context, Meaning, addresses, meaning};
 use crate::infer::image::{Basis, kind};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -24,69 +24,8 @@ pub(crate) struct Mention<'a, 'n> {
     pub(crate) at: &'a At<'n>,
     /// `Env` or `Config`.
     pub(crate) evidence: EvidenceKind,
-}
-
-/// Words at the end of a variable's name that say that its value is not an address.
-const NOT_ADDRESSES: &[&str] = &[
-    "USER",
-    "USERNAME",
-    "PASSWORD",
-    "PASSWD",
-    "PASS",
-    "PW",
-    "DATABASE",
-    "DB",
-    "DBNAME",
-    "NAME",
-    "SCHEMA",
-    "TOPIC",
-    "QUEUE",
-    "VHOST",
-    "KEYSPACE",
-    "TOKEN",
-    "SECRET",
-    "ROLE",
-    "NAMESPACE",
-    "PROJECT",
-    "ENVIRONMENT",
-    "ENV",
-    "MODE",
-    "TYPE",
-    "DRIVER",
-    "IMAGE",
-    "VERSION",
-    "TAG",
-];
-
-/// Words that say that it is one.
-const ADDRESSES: &[&str] = &[
-    "ADDR",
-    "ADDRESS",
-    "ADDRESSES",
-    "HOST",
-    "HOSTS",
-    "HOSTNAME",
-    "URL",
-    "URLS",
-    "URI",
-    "ENDPOINT",
-    "ENDPOINTS",
-    "SERVER",
-    "SERVERS",
-    "BROKER",
-    "BROKERS",
-    "SERVICE",
-    "DSN",
-    "CONNECTION",
-    "UPSTREAM",
-    "BACKEND",
-    "TARGET",
-    "PROXY",
-    "PEERS",
-];
-
-fn last_word(key: &str) -> String {
-    key.rsplit(['_', '.', '-']).next().unwrap_or(key).to_ascii_uppercase()
+    /// True if the component does not start before it has reached what is named.
+    pub(crate) waits: bool,
 }
 
 impl Mention<'_, '_> {
@@ -100,12 +39,24 @@ impl Mention<'_, '_> {
         draft: &mut Draft,
         report: &mut Report,
     ) {
+        self.read_after(&mut Context::default(), lookup, draft, report);
+    }
+
+    /// The same for an item of a command line: the items before it may announce what it is.
+    pub(crate) fn read_after<'c>(
+        &self,
+        context: &mut Context,
+        lookup: impl Fn(&str) -> &'c [ComponentId],
+        draft: &mut Draft,
+        report: &mut Report,
+    ) {
         if !draft.may_search(self.value, || report.place(self.at)) {
             return;
         }
-        let bare_allowed =
-            self.evidence == EvidenceKind::Env && !self.value.trim().contains(char::is_whitespace);
-        for address in addresses(self.value.trim()) {
+        let means = meaning(self.key);
+        let bare_allowed = self.evidence == EvidenceKind::Env
+            && (means == Meaning::Address || !self.value.trim().contains(char::is_whitespace));
+        for address in addresses(self.value.trim(), context) {
             if !address.explicit && !bare_allowed {
                 continue;
             }
@@ -114,8 +65,7 @@ impl Mention<'_, '_> {
                 self.report_dangling(&address, report);
                 continue;
             }
-            let word = last_word(self.key);
-            if !address.explicit && NOT_ADDRESSES.contains(&word.as_str()) {
+            if !address.explicit && means == Meaning::NoAddress {
                 if !targets.contains(self.from) {
                     let message = format!(
                         "`{}` has the value `{}`, which is a component's name, but it does not name an address",
@@ -147,6 +97,11 @@ impl Mention<'_, '_> {
         edge.port = address.port;
         edge.protocol = Arc::from(protocol(address.scheme));
         edge.evidence = vec![report.evidence(self.evidence, confidence, self.at)];
+        if self.waits {
+            let mut order = Dependency::new(self.from.clone(), to.clone(), DependencyKind::StartOrder);
+            order.evidence.clone_from(&edge.evidence);
+            draft.connect(order, report.place(self.at));
+        }
         draft.connect(edge, report.place(self.at));
     }
 
@@ -157,9 +112,8 @@ impl Mention<'_, '_> {
             || matches!(address.scheme, "file" | "unix" | "data" | "jar" | "classpath");
         let inside =
             host.split('.').nth(2).is_none_or(|third| third == "svc") && host.split('.').count() != 2;
-        let word = last_word(self.key);
         let meant =
-            !address.scheme.is_empty() || (address.port.is_some() && ADDRESSES.contains(&word.as_str()));
+            !address.scheme.is_empty() || (address.port.is_some() && meaning(self.key) == Meaning::Address);
         if self.evidence == EvidenceKind::Env && meant && inside && !local {
             let message = format!(
                 "`{}` names `{}`, which is not a component or service here",

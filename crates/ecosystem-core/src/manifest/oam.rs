@@ -10,6 +10,7 @@ use crate::component::{Component, Kind, Port, Version};
 use crate::dependency::{Dependency, DependencyKind};
 use crate::finding::{Confidence, EvidenceKind};
 use crate::id::ComponentId;
+use crate::infer::address::Context;
 use crate::infer::image;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -168,15 +169,16 @@ fn edges(
         if let (Some(key), Some(value)) = (item.text_of("name"), item.get("value"))
             && let Some(text) = value.text()
         {
-            Mention { from: id, key, value: text, at: &value, evidence: EvidenceKind::Env }
+            Mention { from: id, key, value: text, at: &value, evidence: EvidenceKind::Env, waits: false }
                 .read(lookup, draft, report);
         }
     }
+    let mut context = Context::default();
     for key in ["cmd", "args"] {
         for item in at.dig(&["properties", key]).iter().flat_map(At::items) {
             let value = item.text().unwrap_or_default();
-            Mention { from: id, key: "", value, at: &item, evidence: EvidenceKind::Config }
-                .read(lookup, draft, report);
+            Mention { from: id, key: "", value, at: &item, evidence: EvidenceKind::Config, waits: false }
+                .read_after(&mut context, lookup, draft, report);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::report::Report;
 use super::tree::At;
 use crate::resources::Resources;
 use crate::units::{BitsPerSecond, Bytes, Micros, Millicores};
+use crate::window::MaintenanceWindow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -86,6 +87,25 @@ pub(crate) fn duration_of(at: &At<'_>, key: &str, report: &mut Report) -> Option
 
 pub(crate) fn bandwidth_of(at: &At<'_>, key: &str, report: &mut Report) -> Option<BitsPerSecond> {
     value(at, key, SPEED, report, quantity::bandwidth)
+}
+
+/// One maintenance window or a list of them.
+pub(crate) fn windows_of(at: &At<'_>, key: &str, report: &mut Report) -> Vec<MaintenanceWindow> {
+    let mut windows = Vec::new();
+    for (text, item) in texts_of(at, key, report) {
+        match text.parse::<MaintenanceWindow>() {
+            Ok(window) => windows.push(window),
+            Err(error) => {
+                report.add(
+                    "E1104",
+                    &item,
+                    error.to_string(),
+                    "write days and times such as `sun 02:00-04:00`",
+                );
+            }
+        }
+    }
+    windows
 }
 
 pub(crate) fn text_of<'a>(at: &At<'a>, key: &str, report: &mut Report) -> Option<&'a str> {

@@ -19,6 +19,9 @@ use serde_json::{Map, Value, json};
 /// assert!(schema.contains("\"$id\": \"urn:vm-ecosystem:manifest:1\""));
 /// ```
 pub fn json_schema() -> String {
+    let day = "([Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)";
+    let days = format!("([Dd]aily|{day}([-,]{day})*) *");
+    let moment = "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})";
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:vm-ecosystem:manifest:1",
@@ -56,6 +59,11 @@ pub fn json_schema() -> String {
                 { "type": "string", "pattern": "^[0-9]{1,5}(/[A-Za-z0-9]+)?$" },
                 object(&json!({ "port": number_of_port(), "protocol": { "type": "string" } })),
             ] },
+            "window": {
+                "type": "string",
+                "description": "Days and times in UTC, or two moments with a slash between them.",
+                "pattern": format!("^({days} [0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]|{moment}/{moment})$"),
+            },
             "dependency": object(&properties(EDGE_KEYS, dependency)),
             "edgeKind": { "enum": DependencyKind::ALL.map(DependencyKind::as_str) },
             "rule": { "oneOf": FORMS.iter().map(|(word, _, required, optional)| rule(word, required, optional)).collect::<Vec<_>>() },
@@ -97,6 +105,7 @@ fn component(key: &str) -> Value {
         }),
         "ports" => one_or_many(&reference("port")),
         "max_unavailable" => whole(),
+        "maintenance" => one_or_many(&reference("window")),
         "per_host" => json!({ "type": "boolean" }),
         "depends_on" => json!({ "oneOf": [
             reference("name"),

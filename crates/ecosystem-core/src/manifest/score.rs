@@ -90,7 +90,7 @@ fn workload(
     for (_, _, at) in containers.iter().flat_map(At::entries) {
         for (key, _, value) in at.get("variables").iter().flat_map(At::entries) {
             let Some(text) = value.text() else { continue };
-            Mention { from: id, key, value: text, at: &value, evidence: EvidenceKind::Env }
+            Mention { from: id, key, value: text, at: &value, evidence: EvidenceKind::Env, waits: false }
                 .read(lookup, draft, report);
         }
     }

@@ -102,6 +102,69 @@ def jsonld(folder):
     assert len(subjects) >= nodes, len(subjects)
 
 
+def cypher(folder):
+    """An embedded graph database takes every statement, and then has every component and edge."""
+    import kuzu
+
+    connection = kuzu.Connection(kuzu.Database(":memory:"))
+    texts = ["map", "kind", "image", "version", "owner"]
+    numbers = ["replicas", "cpu_millicores", "memory_bytes"]
+    columns = ["id STRING"] + [f"{c} STRING" for c in texts] + [f"{c} INT64" for c in numbers]
+    connection.execute(f"CREATE NODE TABLE Component({', '.join(columns)}, PRIMARY KEY(id))")
+    texts = ["strength", "mode", "confidence", "protocol"]
+    numbers = ["port", "calls_per_1000_s", "bytes_per_s", "latency_budget_us"]
+    columns = ", ".join([f"{c} STRING" for c in texts] + [f"{c} INT64" for c in numbers])
+    for relation in ["CALLS", "START_AFTER", "USES_DATA_OF", "SHARES_VOLUME_WITH"]:
+        connection.execute(f"CREATE REL TABLE {relation}(FROM Component TO Component, {columns})")
+    for statement in (folder / "map.cypher").read_text().splitlines():
+        connection.execute(statement)
+    count = lambda pattern: connection.execute(f"MATCH {pattern} RETURN count(*)").get_next()[0]
+    counts = json.loads((folder / "counts.json").read_text())
+    assert [count("(:Component)"), count("(:Component)-[]->(:Component)")] == counts, counts
+    need = "MATCH (:Component {id: 'Api_Server'})-[r:CALLS]->(c:Component {kind: 'database'}) RETURN c.id, r.port"
+    assert connection.execute(need).get_next() == ["db", 5432]
+
+
+def prometheus(folder):
+    """The official client reads what we write; what it writes itself is left for us to read, beside the same as JSON."""
+    import prometheus_client
+    from prometheus_client.parser import text_string_to_metric_families
+
+    def samples(text):
+        families = text_string_to_metric_families(text)
+        return sorted([s.name, sorted(map(list, s.labels.items())), s.value] for f in families for s in f.samples)
+
+    assert samples((folder / "metrics.prom").read_text()) == json.loads((folder / "metrics.json").read_text())
+    registry = prometheus_client.CollectorRegistry()
+    prometheus_client.ProcessCollector(registry=registry)
+    prometheus_client.PlatformCollector(registry=registry)
+    requests = prometheus_client.Counter("requests", 'All "requests"\nby path \\ code', ["path", "code"], registry=registry)
+    requests.labels('/a"b\\c\nd', "200").inc(3)
+    requests.labels("/größe", "500").inc(0.5)
+    prometheus_client.Gauge("temperature", "", registry=registry).set(-1.5e-7)
+    latency = prometheus_client.Histogram("latency_seconds", "Latency", ["le_"], registry=registry)
+    size = prometheus_client.Summary("size_bytes", "Size", registry=registry)
+    for value in [0.001, 0.2, 7, 1e9]:
+        latency.labels("x").observe(value)
+        size.observe(value)
+    text = prometheus_client.generate_latest(registry).decode()
+    (folder / "theirs.prom").write_text(text)
+    (folder / "theirs.json").write_text(json.dumps(samples(text)))
+
+
+def networkx(folder):
+    """A graph that networkx writes, for our reader."""
+    import networkx
+
+    graph = networkx.DiGraph(name="theirs")
+    graph.add_node("web", kind="gateway", replicas=2, image="nginx")
+    graph.add_node("api-co", replicas=3)
+    graph.add_node("db", kind="database", owner="<team>")
+    graph.add_edge("web", "api-co", port=8080, kind="call")
+    graph.add_edge("api-co", "db", port=5432, kind="data", weight=0.5)
+    networkx.write_graphml(graph, folder / "theirs.graphml")
+
+
 if __name__ == "__main__":
     try:
         globals()[sys.argv[1]](pathlib.Path(sys.argv[2]))

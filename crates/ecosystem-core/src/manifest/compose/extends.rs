@@ -5,9 +5,6 @@ use super::super::tree::{At, Entry, Node, shorten};
 use super::{find_file, merge};
 use std::collections::BTreeMap;
 
-/// Keys of a service that an extending one does not inherit.
-const NOT_INHERITED: &[&str] = &["extends", "depends_on", "links", "volumes_from"];
-
 /// The document with all `extends` of its services resolved.
 pub(super) fn resolve(document: &Node, all: &[Node], report: &mut Report) -> Node {
     let Some(services) = document.get("services") else { return document.clone() };
@@ -66,7 +63,8 @@ impl Resolver<'_, '_> {
         chain.push(key.clone());
         let node = match self.base(document, &extends, chain) {
             Some(base) => {
-                let inherited = base.entries().iter().filter(|e| !NOT_INHERITED.contains(&&*e.key)).cloned();
+                // what the base depends on is inherited, too; whether it is there, is looked at later
+                let inherited = base.entries().iter().filter(|e| &*e.key != "extends").cloned();
                 merge::merge(&Node::map(base.pos, inherited.collect()), at.node)
             }
             None => at.node.clone(),

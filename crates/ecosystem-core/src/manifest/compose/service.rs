@@ -14,6 +14,7 @@ use crate::component::{Component, Kind, Version};
 use crate::dependency::{Dependency, DependencyKind, StartCondition, Strength};
 use crate::finding::{Confidence, EvidenceKind};
 use crate::id::ComponentId;
+use crate::infer::address::Context as Words;
 use crate::infer::image;
 use crate::resources::Resources;
 use std::collections::BTreeMap;
@@ -397,8 +398,14 @@ fn mentions(
         .map(|(name, alias)| (alias, name))
         .collect();
     let lookup = |host: &str| names.get(aliases.get(host).copied().unwrap_or(host));
+    let mut words = Words::default();
     let mut mention = |key: &str, value: &str, at: &At<'_>, evidence, report: &mut Report| {
-        Mention { from: id, key, value, at, evidence }.read(lookup, draft, report);
+        let mention = Mention { from: id, key, value, at, evidence, waits: false };
+        if evidence == EvidenceKind::Config {
+            mention.read_after(&mut words, lookup, draft, report);
+        } else {
+            mention.read(lookup, draft, report);
+        }
     };
     let environment = at.get("environment").map(|e| syntax::pairs(&e, report)).unwrap_or_default();
     for item in env_file_items(at) {

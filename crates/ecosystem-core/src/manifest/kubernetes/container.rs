@@ -12,6 +12,7 @@ use super::workload::Workload;
 use crate::component::Requirements;
 use crate::finding::EvidenceKind;
 use crate::id::ComponentId;
+use crate::infer::address::Context;
 use crate::resources::Resources;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -103,30 +104,51 @@ pub(super) fn mentions(
     report: &mut Report,
 ) {
     let lookup = |host: &str| resolver.host(workload.namespace, host);
-    for (container, _) in workload.containers() {
+    for (container, init) in workload.containers() {
+        let waits = init && container.text_of("restartPolicy") != Some("Always");
+        let mut words = Context::default();
         let variables = environment(workload, &container, objects, report);
         for (name, variable) in &variables {
             let value = expand(&variable.value, &variables);
-            let mention =
-                Mention { from: id, key: name, value: &value, at: &variable.at, evidence: EvidenceKind::Env };
+            let mention = Mention {
+                from: id,
+                key: name,
+                value: &value,
+                at: &variable.at,
+                evidence: EvidenceKind::Env,
+                waits: false,
+            };
             mention.read(lookup, draft, report);
         }
         for key in ["command", "args"] {
             for at in container.get(key).iter().flat_map(At::items) {
                 let Some(text) = at.text() else { continue };
                 let value = expand(text, &variables);
-                let mention =
-                    Mention { from: id, key: "", value: &value, at: &at, evidence: EvidenceKind::Config };
-                mention.read(lookup, draft, report);
+                let mention = Mention {
+                    from: id,
+                    key: "",
+                    value: &value,
+                    at: &at,
+                    evidence: EvidenceKind::Config,
+                    waits,
+                };
+                mention.read_after(&mut words, lookup, draft, report);
             }
         }
     }
-    for volume in workload.pod.iter().filter_map(|p| p.get("volumes")).flat_map(|v| v.items()) {
-        let Some(name) = volume.dig(&["configMap", "name"]).and_then(|n| n.text()) else { continue };
+    let volumes = workload.pod.iter().filter_map(|p| p.get("volumes")).flat_map(|v| v.items());
+    let maps = volumes.flat_map(|volume| {
+        let projected = volume.dig(&["projected", "sources"]);
+        let parts: Vec<At<'_>> = projected.iter().flat_map(At::items).collect();
+        parts.into_iter().chain([volume]).filter_map(|part| part.dig(&["configMap", "name"]))
+    });
+    for map in maps {
+        let Some(name) = map.text() else { continue };
         let Some(config) = objects.config("ConfigMap", workload.namespace, name) else { continue };
         for (_, _, at) in config.get("data").iter().flat_map(At::entries) {
             let Some(value) = at.text() else { continue };
-            let mention = Mention { from: id, key: "", value, at: &at, evidence: EvidenceKind::Config };
+            let mention =
+                Mention { from: id, key: "", value, at: &at, evidence: EvidenceKind::Config, waits: false };
             mention.read(lookup, draft, report);
         }
     }

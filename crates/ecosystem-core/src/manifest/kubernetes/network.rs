@@ -6,7 +6,7 @@ use super::super::tree::At;
 use super::resolve::Resolver;
 use super::selector::Selector;
 use super::{Object, Objects};
-use crate::component::Port;
+use crate::component::{Kind, Port};
 use crate::dependency::{Dependency, DependencyKind};
 use crate::finding::{Confidence, EvidenceKind};
 use crate::id::ComponentId;
@@ -21,6 +21,9 @@ pub(super) fn service(service: &Object<'_>, resolver: &Resolver<'_>, draft: &mut
             continue;
         }
         let Some((component, _)) = draft.components.get_mut(id) else { continue };
+        if component.kind == Kind::External {
+            continue;
+        }
         for at in spec.get("ports").iter().flat_map(At::items) {
             let number = |key| at.text_of(key).and_then(|t: &str| t.parse::<u16>().ok()).filter(|&p| p > 0);
             // A named target port is one of the container's own.
@@ -71,7 +74,13 @@ pub(super) fn ingress(ingress: &Object<'_>, resolver: &Resolver<'_>, draft: &mut
         };
         for id in behind {
             if let Some((component, _)) = draft.components.get_mut(id) {
-                component.labels.insert(Arc::from("kubernetes.ingress"), Arc::from(route.as_str()));
+                let label = component.labels.entry(Arc::from("kubernetes.ingress"));
+                let routes = label.or_insert_with(|| Arc::from(""));
+                if routes.is_empty() {
+                    *routes = Arc::from(route.as_str());
+                } else if routes.len() < 4_096 && !routes.split(',').any(|known| known == route) {
+                    *routes = Arc::from(format!("{routes},{route}"));
+                }
                 component.evidence.push(report.evidence(EvidenceKind::Declared, Confidence::High, &backend));
             }
         }

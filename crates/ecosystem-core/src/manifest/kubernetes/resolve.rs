@@ -52,7 +52,7 @@ impl<'a> Resolver<'a> {
         for service in &objects.services {
             let spec = service.at.get("spec");
             let selector = spec.as_ref().and_then(|s| s.get("selector"));
-            if let Some(selector) = selector {
+            if let Some(selector) = selector.filter(|s| s.entries().next().is_some()) {
                 let found = resolver.select(service.namespace, &Selector::of_map(&selector));
                 if found.is_empty() && !objects.workloads.is_empty() {
                     let message =
@@ -66,12 +66,19 @@ impl<'a> Resolver<'a> {
                 }
                 let ids = found.into_iter().filter_map(|index| resolver.ids[index].clone()).collect();
                 resolver.services.entry(service.namespace).or_default().insert(service.name, ids);
-            } else if let Some(external) = spec.as_ref().and_then(|s| s.get("externalName"))
-                && let Some(id) = Draft::id(service.name, &external, report)
-            {
+            } else if let Some(id) = Draft::id(service.name, &service.at, report) {
+                // without a selector it stands for something outside, by name or by endpoints kept by hand
+                let external = spec.as_ref().and_then(|s| s.get("externalName"));
+                if external.is_none() && resolver.ids.contains(&Some(id.clone())) {
+                    let message = format!("service `{id}` has no selector, though a workload has its name");
+                    report.add("W1303", &service.at, message, "give it a selector; nothing is behind it");
+                    continue;
+                }
                 let mut component = Component::new(id.clone(), Kind::External);
-                let host = external.text().unwrap_or_default();
-                component.labels.insert(Arc::from("kubernetes.external-name"), Arc::from(host));
+                if let Some(host) = external.as_ref().and_then(|e| e.text()) {
+                    component.labels.insert(Arc::from("kubernetes.external-name"), Arc::from(host));
+                }
+                let external = external.unwrap_or_else(|| service.at.clone());
                 let annotations = service.at.dig(&["metadata", "annotations"]);
                 let id = match annotations.as_ref().and_then(|a| carried::component(a, report)) {
                     Some(known) => {

@@ -13,6 +13,9 @@ use crate::component::{Component, Kind, Port, Version};
 use crate::infer::image;
 use std::sync::Arc;
 
+/// A service that Knative scales, to none if nobody calls; not a `Service` of Kubernetes itself.
+pub(super) const KNATIVE: &str = "Knative";
+
 /// A workload before it is read.
 #[derive(Debug)]
 pub(super) struct Workload<'a> {
@@ -24,15 +27,23 @@ pub(super) struct Workload<'a> {
     pub(super) pod: Option<At<'a>>,
     /// Labels of its pods.
     pub(super) labels: Labels<'a>,
+    /// Name of the container that tools take if none is named.
+    default_container: Option<&'a str>,
 }
 
 impl<'a> Workload<'a> {
     /// `None` if the kind is not a workload.
     pub(super) fn new(kind: &'a str, object: &Object<'a>) -> Option<Self> {
         let template: &[&str] = match kind {
-            "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "ReplicationController" | "Job" => {
-                &["spec", "template"]
-            }
+            "Deployment"
+            | "StatefulSet"
+            | "DaemonSet"
+            | "ReplicaSet"
+            | "ReplicationController"
+            | "Job"
+            | "DeploymentConfig"
+            | "Rollout"
+            | KNATIVE => &["spec", "template"],
             "CronJob" => &["spec", "jobTemplate", "spec", "template"],
             "Pod" => &[],
             _ => return None,
@@ -44,6 +55,10 @@ impl<'a> Workload<'a> {
             namespace: object.namespace,
             at: object.at.clone(),
             pod: template.as_ref().and_then(|t| t.get("spec")),
+            default_container: template
+                .as_ref()
+                .and_then(|t| t.dig(&["metadata", "annotations", "kubectl.kubernetes.io/default-container"]))
+                .and_then(|name| name.text()),
             labels: labels(template.and_then(|t| t.dig(&["metadata", "labels"])).as_ref()),
         })
     }
@@ -88,7 +103,7 @@ pub(super) fn read(
             "add `spec.template.spec.containers`",
         );
     }
-    let main = workload.containers().find(|(_, init)| !init).map(|(at, _)| at);
+    let main = main_container(workload);
     let reference = main.as_ref().and_then(|at| read::text_of(at, "image", report)).unwrap_or_default();
     let (name, tag, digest) = image::split(reference);
     component.image = Arc::from(name);
@@ -102,6 +117,8 @@ pub(super) fn read(
     }
     if matches!(workload.kind, "Job" | "CronJob") {
         component.kind = Kind::Batch;
+    } else if workload.kind == KNATIVE {
+        component.kind = Kind::Function;
     } else if let Some(at) = &main {
         infer_kind(&mut component, reference, at, report);
     }
@@ -114,6 +131,15 @@ pub(super) fn read(
     let place = report.place(&workload.at);
     draft.add(component, place, report);
     container::mentions(workload, id, objects, resolver, draft, report);
+}
+
+/// The container that the pod is there for: the one that an annotation names, else the one with the workload's name, else
+/// the first.
+fn main_container<'a>(workload: &Workload<'a>) -> Option<At<'a>> {
+    let all: Vec<At<'a>> = workload.containers().filter(|(_, init)| !init).map(|(at, _)| at).collect();
+    let named =
+        |name: Option<&str>| all.iter().find(|at| name.is_some() && at.text_of("name") == name).cloned();
+    named(workload.default_container).or_else(|| named(Some(workload.name))).or_else(|| all.first().cloned())
 }
 
 fn replicas(workload: &Workload<'_>, report: &mut Report) -> u32 {

@@ -1,7 +1,7 @@
 //! Components and their dependencies.
 
 use super::super::draft::Draft;
-use super::super::quantity;
+use super::super::quantity::{self, Prefix};
 use super::super::read;
 use super::super::report::Report;
 use super::super::tree::{At, Pos};
@@ -10,6 +10,7 @@ use crate::dependency::{CallMode, Dependency, DependencyKind, StartCondition, St
 use crate::finding::{Confidence, EvidenceKind};
 use crate::id::ComponentId;
 use crate::infer::image;
+use crate::units::Bytes;
 use std::sync::Arc;
 
 pub(crate) const KEYS: &[&str] = &[
@@ -27,6 +28,7 @@ pub(crate) const KEYS: &[&str] = &[
     "owner",
     "ports",
     "max_unavailable",
+    "maintenance",
     "dirty_rate",
     "depends_on",
     "description",
@@ -43,6 +45,7 @@ pub(crate) const EDGE_KEYS: &[&str] = &[
     "calls_per_second",
     "bytes_per_second",
     "traffic",
+    "payload",
     "latency_budget",
     "fan_out",
 ];
@@ -126,6 +129,7 @@ fn read_one(
     component.labels.extend(read::labels_of(at, "labels", report));
     component.owner = Arc::from(read::text_of(at, "owner", report).unwrap_or(owner));
     component.max_unavailable = read::u32_of(at, "max_unavailable", report);
+    component.maintenance = read::windows_of(at, "maintenance", report);
     component.dirty_bytes_per_second =
         read::value(at, "dirty_rate", "a rate such as `20MB/s`", report, quantity::byte_rate).unwrap_or(0);
     if let Some(edges) = at.get("depends_on") {
@@ -249,6 +253,9 @@ fn dependency(from: &ComponentId, name: &str, at: &At<'_>, draft: &mut Draft, re
             .unwrap_or(0);
     let mut rate = |key| read::value(at, key, "a rate such as `5MB/s`", report, quantity::byte_rate);
     edge.bytes_per_s = rate("traffic").or_else(|| rate("bytes_per_second")).unwrap_or(0);
+    edge.payload_bytes =
+        read::value(at, "payload", read::SIZE, report, |t| quantity::bytes(t, Prefix::Decimal))
+            .map_or(0, Bytes::get);
     edge.latency_budget = read::duration_of(at, "latency_budget", report);
     edge.fan_out_permille =
         read::value(at, "fan_out", "a ratio such as `2` or `40%`", report, quantity::permille);

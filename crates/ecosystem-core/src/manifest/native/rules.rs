@@ -237,9 +237,7 @@ impl<'n> Reader<'_, 'n, '_> {
         let map = read::map(self.at.get("replicas")?, self.report)?;
         let mut replicas = Vec::new();
         for (key, _, value) in map.entries() {
-            let replica = key.rsplit_once('#').and_then(|(name, index)| {
-                Some(ReplicaId::new(ComponentId::new(name).ok()?, index.parse().ok()?))
-            });
+            let replica = key.parse::<ReplicaId>().ok();
             let host = value.text().and_then(|name| HostId::new(name).ok());
             match (replica, host) {
                 (Some(replica), Some(host)) => replicas.push((replica, host)),
