@@ -6,12 +6,15 @@
 //! - [`analysis`]: order, cycles, blast radius, weak points; [`diff`](diff()): what changed between two maps.
 //! - [`directory`]: service directories, Consul and etcd among them.
 //! - `export` (feature `export`): a map as JSON, DOT and more.
-//! - [`MetricsSource`], [`Hypervisor`], [`Journal`]: what a host application implements.
+//! - [`MetricsSource`], [`Hypervisor`], [`Journal`]: what a host application implements; `conformance` (feature
+//!   `conformance`): does an executor keep the contract?
 //!
 //! The crate does no IO and reads no clock: moments are [`Timestamp`]s handed in.
 
 pub mod analysis;
 mod component;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod dependency;
 mod diff;
 pub mod directory;

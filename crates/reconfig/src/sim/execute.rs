@@ -3,7 +3,7 @@
 use super::simulator::{Due, Instance, Running, SimHost, Simulator, as_state, place_of};
 use ecosystem_core::{
     ActionId, ActionKind, ActionOutcome, ActionRequest, HostId, HypervisorEvent, ReplicaId, ReplicaState,
-    Version,
+    Resources, Version,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,6 +142,14 @@ impl Simulator {
                 }
                 self.finish(id, ActionOutcome::DONE);
             }
+            ActionKind::Resize { replica, host, resources } => {
+                let outcome = self.resize(&(replica.clone(), host.clone()), resources);
+                self.finish(id, outcome);
+            }
+            ActionKind::Restore { replica, host, .. } => {
+                let there = self.instances.contains_key(&(replica.clone(), host.clone()));
+                self.finish(id, if there { ActionOutcome::DONE } else { failed("does not run") });
+            }
             ActionKind::ApplyNetworkPolicy { component, policy } => {
                 self.policies.insert(component.clone(), *policy);
                 self.finish(id, ActionOutcome::DONE);
@@ -153,6 +161,21 @@ impl Simulator {
             ActionKind::Abort { action } => self.abort(id, *action),
             _ => self.finish(id, ActionOutcome::DONE),
         }
+    }
+
+    /// Gives a running replica other resources, if its host has them.
+    fn resize(&mut self, key: &(ReplicaId, HostId), resources: &Resources) -> ActionOutcome {
+        let Some(before) = self.instances.get(key).map(|it| it.resources.clone()) else {
+            return failed("does not run");
+        };
+        let fits = self.usage(&key.1).is_some_and(|(used, room)| {
+            used.saturating_sub(&before).saturating_add(resources).fits_in(&room)
+        });
+        match self.instances.get_mut(key) {
+            Some(it) if fits => it.resources = resources.clone(),
+            _ => return failed("no room"),
+        }
+        ActionOutcome::DONE
     }
 
     /// The host of an order does not answer when the order would take effect.

@@ -484,6 +484,19 @@ impl Simulator {
         self.schedule(self.settings.report, Due::Report(id));
     }
 
+    /// Why an order cannot be begun at all.
+    fn objection(&self, request: &ActionRequest) -> Option<String> {
+        let (replica, host) = place_of(&request.kind)?;
+        if !self.hosts.contains_key(&host) {
+            return Some(format!("there is no host {host}"));
+        }
+        let state =
+            self.instances.get(&(replica.clone(), host.clone())).map_or(Running::Incoming, |it| it.state);
+        let (state, expected) = (as_state(state), request.expected?);
+        (self.answers(&host) && state != expected)
+            .then(|| format!("{replica} on {host} is {state:?}, expected {expected:?}"))
+    }
+
     fn demand(&self, component: &ComponentId, at: Timestamp) -> Option<f64> {
         self.loads.get(component).map(|load| load.at(at))
     }
@@ -568,6 +581,9 @@ impl Hypervisor for Simulator {
         }
         if self.actions.contains_key(&request.id) {
             return Ok(());
+        }
+        if let Some(reason) = self.objection(request) {
+            return Err(SubmitError::Rejected { reason });
         }
         let unclear = self.rng.chance(self.settings.unclear_permille);
         if unclear && self.rng.chance(500) {
