@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs fuzz targets on the stable toolchain, without sanitizers (the crates forbid unsafe code), on a small corpus that is
-# seeded from the test data and thrown away afterwards.
+# seeded from the test data, or by the target itself, and thrown away afterwards.
 #   scripts/fuzz.sh SECONDS [TARGET...]     every target for so many seconds; FUZZ_RUNS=N ends earlier
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -42,6 +42,7 @@ for target in "${targets[@]}"; do
         'nc -z db 5432' registry:5000/a/b:1@sha256:00 'sat,sun 23:00-03:00' 2026-12-01T02:00:00Z/2026-12-01T04:00:00+01:00; do
         printf '%s' "$seed" >"$scratch/$target/$((number += 1))"
       done ;;
+    audit_*) FUZZ_SEEDS="$scratch/$target" "fuzz/target/$host/release/$target" 2>/dev/null ;;
     manifest_*) cp crates/ecosystem-core/tests/data/manifest/*.{yaml,json,xml} "$scratch/$target/" ;;
   esac
   echo "-- $target"

@@ -4,8 +4,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
-/// The program, built if need be.
+/// The program. A run of all tests has built it together with them; it is built here if a run of some tests has not, or
+/// not since its sources changed.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -13,15 +15,28 @@ pub(crate) fn program() -> &'static Path {
         let mut path = std::env::current_exe().unwrap();
         path.pop();
         path.pop();
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", "audit_log"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if path.ends_with("release") {
-            build.arg("--release");
+        let release = path.ends_with("release");
+        path.extend(["examples", "audit_log"]);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let sources =
+            ["examples/audit_log", "crates/audit/src", "Cargo.lock"].map(|name| newest(&root.join(name)));
+        if path.metadata().and_then(|file| file.modified()).ok() < sources.into_iter().max() {
+            let mut build = Command::new(env!("CARGO"));
+            build.args(["build", "--quiet", "--all-features", "--example", "audit_log", "--profile"]);
+            build.arg(if release { "release" } else { "test" }).current_dir(root);
+            assert!(build.status().unwrap().success(), "the example does not build");
         }
-        assert!(build.status().unwrap().success(), "the example does not build");
-        path.push("examples");
-        path.join("audit_log")
+        path
     })
+}
+
+/// When something at this place was changed last.
+fn newest(path: &Path) -> SystemTime {
+    if path.is_dir() {
+        let inside = std::fs::read_dir(path).unwrap().map(|entry| newest(&entry.unwrap().path()));
+        return inside.max().unwrap_or(SystemTime::UNIX_EPOCH);
+    }
+    path.metadata().unwrap().modified().unwrap()
 }
 
 /// An empty folder for one test.

@@ -158,6 +158,25 @@ fn prove(c: &mut Criterion) {
     group.bench_function(BenchmarkId::new("inclusion", entries), |b| {
         b.iter(|| view.inclusion(next()).expect("the entry exists"));
     });
+    group.bench_function(BenchmarkId::new("inclusion_into_one_buffer", entries), |b| {
+        let mut hashes = Vec::new();
+        b.iter(|| {
+            view.inclusion_into(next(), &mut hashes).expect("the entry exists");
+            black_box(hashes.last().copied())
+        });
+    });
+    group.bench_function(BenchmarkId::new("inclusion_of_the_last_thousand", entries), |b| {
+        b.iter(|| view.inclusion(entries - 1 - next() % 1_000).expect("the entry exists"));
+    });
+    group.throughput(Throughput::Elements(1_000));
+    group.bench_function(BenchmarkId::new("a_thousand_inclusions", entries), |b| {
+        b.iter(|| {
+            let indices: [u64; 1_000] = core::array::from_fn(|_| next());
+            let each = |_, hashes: &[Hash]| drop(black_box(hashes.last().copied()));
+            view.inclusions(&indices, each).expect("the entries exist");
+        });
+    });
+    group.throughput(Throughput::Elements(1));
     group.bench_function(BenchmarkId::new("inclusion_ct_merkle", entries), |b| {
         b.iter(|| peer.prove_inclusion(usize::try_from(next()).expect("a small index")));
     });

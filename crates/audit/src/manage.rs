@@ -27,7 +27,9 @@
 //! ```
 
 mod audit;
+mod model;
 mod security;
 
 pub use audit::{AskError, AuditManager, ChangeError};
+pub use model::ActiveModel;
 pub use security::{SecurityError, SecurityManager};

@@ -4,7 +4,10 @@ use core::convert::Infallible;
 
 use crate::hash::{Hash, node_hash};
 use crate::proof::is_subtree;
-use crate::tree::Tree;
+use crate::tree::{LEVELS, Tree};
+
+/// Proofs that are made side by side.
+const TOGETHER: usize = 8;
 
 /// Something that knows the roots of complete subtrees.
 pub trait HashSource {
@@ -165,14 +168,13 @@ impl HashSource for Tree {
 pub struct View<'a> {
     tree: &'a Tree,
     size: u64,
-    /// Level and first leaf of the complete subtrees, and the root of everything from that leaf on.
+    /// The largest complete subtrees from left to right: level, root, and the root of everything from there on.
     peaks: Vec<Peak>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Peak {
     level: u32,
-    start: u64,
     root: Hash,
     from_here: Hash,
 }
@@ -182,11 +184,9 @@ impl Tree {
     pub fn view(&self, size: u64) -> Option<View<'_>> {
         let range = self.compact_range(size)?;
         let mut peaks = Vec::with_capacity(range.peaks().len());
-        let mut start = 0;
         let levels = (0..u64::BITS).rev().filter(|level| size >> level & 1 == 1);
         for (level, root) in levels.zip(range.peaks()) {
-            peaks.push(Peak { level, start, root: *root, from_here: *root });
-            start += 1 << level;
+            peaks.push(Peak { level, root: *root, from_here: *root });
         }
         for i in (1..peaks.len()).rev() {
             peaks[i - 1].from_here = node_hash(&peaks[i - 1].root, &peaks[i].from_here);
@@ -208,6 +208,60 @@ impl View<'_> {
 
     /// The inclusion proof of an entry, in `O(log n)` look-ups without hashing.
     pub fn inclusion(&self, index: u64) -> Result<Vec<Hash>, ProveError> {
+        let mut hashes = Vec::with_capacity(self.longest_proof());
+        self.inclusion_into(index, &mut hashes)?;
+        Ok(hashes)
+    }
+
+    /// [`View::inclusion`] into a buffer that is used again and again; what was in it is gone.
+    pub fn inclusion_into(&self, index: u64, hashes: &mut Vec<Hash>) -> Result<(), ProveError> {
+        hashes.clear();
+        let place = self.peak_of(index)?;
+        self.tree.push_siblings(index, self.peaks[place].level, hashes);
+        self.push_peaks(place, hashes);
+        Ok(())
+    }
+
+    /// Hands out the inclusion proofs of many entries in their order, the same as [`View::inclusion`] makes one by one. They
+    /// are made level by level for several entries at once, so that their hashes come from memory together: that is faster
+    /// where the tree is larger than the cache.
+    ///
+    /// # Errors
+    /// An entry that is not in the log; the proofs before it may have been handed out.
+    pub fn inclusions(&self, indices: &[u64], mut each: impl FnMut(u64, &[Hash])) -> Result<(), ProveError> {
+        let mut proofs: [Vec<Hash>; TOGETHER] =
+            core::array::from_fn(|_| Vec::with_capacity(self.longest_proof()));
+        for indices in indices.chunks(TOGETHER) {
+            let mut places = [0; TOGETHER];
+            for ((place, index), proof) in places.iter_mut().zip(indices).zip(&mut proofs) {
+                *place = self.peak_of(*index)?;
+                proof.clear();
+            }
+            let height = |place: usize| self.peaks[place].level;
+            let highest = indices.iter().zip(places).map(|(_, place)| height(place)).max();
+            for tier in 0..highest.unwrap_or_default().div_ceil(LEVELS) {
+                for ((index, place), proof) in indices.iter().zip(places).zip(&mut proofs) {
+                    self.tree.push_tier(*index, tier, height(place), proof);
+                }
+            }
+            for ((index, place), proof) in indices.iter().zip(places).zip(&mut proofs) {
+                self.push_peaks(place, proof);
+                each(*index, proof);
+            }
+        }
+        Ok(())
+    }
+
+    /// The hashes beside a peak on its way to the root.
+    fn push_peaks(&self, place: usize, hashes: &mut Vec<Hash>) {
+        if let Some(right) = self.peaks.get(place + 1) {
+            hashes.push(right.from_here);
+        }
+        hashes.extend(self.peaks[..place].iter().rev().map(|peak| peak.root));
+    }
+
+    /// Which of the peaks an entry lies under.
+    fn peak_of(&self, index: u64) -> Result<usize, ProveError> {
         if index >= self.size {
             return Err(ProveError::OutOfRange {
                 start: index,
@@ -215,15 +269,14 @@ impl View<'_> {
                 size: self.size,
             });
         }
-        let place = self.peaks.partition_point(|peak| peak.start <= index) - 1;
-        let height = self.peaks[place].level;
-        let mut hashes = Vec::with_capacity(height as usize + place + 1);
-        self.tree.push_siblings(index, height, &mut hashes);
-        if let Some(right) = self.peaks.get(place + 1) {
-            hashes.push(right.from_here);
-        }
-        hashes.extend(self.peaks[..place].iter().rev().map(|peak| peak.root));
-        Ok(hashes)
+        // Above the highest bit in which they differ, index and size have the same bits: the peaks before it.
+        let differ = (self.size ^ index).leading_zeros();
+        Ok(self.size.unbounded_shr(u64::BITS - differ).count_ones() as usize)
+    }
+
+    /// No inclusion proof of this tree has more hashes.
+    const fn longest_proof(&self) -> usize {
+        (u64::BITS - self.size.leading_zeros()) as usize
     }
 
     /// The proof that the tree of the first `from` leaves is the beginning of this one. From the empty tree it is

@@ -190,8 +190,9 @@ impl SubjectKey {
     /// bytes of salt and a nonce from `random`.
     pub fn seal(&self, field: &str, value: &Value, random: &mut dyn Random) -> Result<Value, SealError> {
         let body = HEADER_LEN + self.nonce_len;
-        let plain_len = SALT_LEN + 1 + canonical::value_len(value);
-        let mut out = Vec::with_capacity(body + plain_len + TAG_LEN);
+        let end = body + SALT_LEN + 1 + canonical::value_len(value);
+        // The associated data lie behind the value while it is sealed: one buffer for everything.
+        let mut out = Vec::with_capacity(end + TAG_LEN.max(self.associated_len(field)));
         // First 0x02 ‖ salt ‖ kind ‖ value, which is hashed, at the place where it will be encrypted.
         out.resize(body - 1, 0);
         out.push(2);
@@ -204,9 +205,12 @@ impl SubjectKey {
         out[2..6].copy_from_slice(&self.epoch.to_be_bytes());
         out[6..HEADER_LEN].copy_from_slice(committed.as_bytes());
         random.fill(&mut out[HEADER_LEN..body]);
-        let associated = self.associated(&out[..HEADER_LEN], field);
-        let (head, plain) = out.split_at_mut(body);
-        let tag = self.key.seal(&head[HEADER_LEN..], &associated, plain).ok_or(SealError::Cipher)?;
+        out.extend_from_within(..HEADER_LEN);
+        self.put_associated(&mut out, field);
+        let (sealed, associated) = out.split_at_mut(end);
+        let (head, plain) = sealed.split_at_mut(body);
+        let tag = self.key.seal(&head[HEADER_LEN..], associated, plain).ok_or(SealError::Cipher)?;
+        out.truncate(end);
         out.extend_from_slice(&tag);
         Ok(Value::Sealed(out))
     }
@@ -226,7 +230,9 @@ impl SubjectKey {
         let cipher = front.get(body..).filter(|c| c.len() > SALT_LEN).ok_or_else(malformed)?;
         let mut plain = Zeroizing::new(vec![2]);
         plain.extend_from_slice(cipher);
-        let associated = self.associated(&sealed[..HEADER_LEN], field);
+        let mut associated = Vec::with_capacity(self.associated_len(field));
+        associated.extend_from_slice(&sealed[..HEADER_LEN]);
+        self.put_associated(&mut associated, field);
         if !self.key.open(&sealed[HEADER_LEN..body], &associated, &mut plain[1..], tag) {
             return Err(SealError::WrongKey);
         }
@@ -239,14 +245,16 @@ impl SubjectKey {
         Ok(Opened { value, salt: *salt, commitment: header.commitment })
     }
 
-    /// Binds a sealed value to its header, subject and field.
-    fn associated(&self, header: &[u8], field: &str) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(header.len() + 4 + self.subject.len() + field.len());
-        bytes.extend_from_slice(header);
-        bytes.extend_from_slice(&u32::try_from(self.subject.len()).unwrap_or(u32::MAX).to_be_bytes());
-        bytes.extend_from_slice(self.subject.as_bytes());
-        bytes.extend_from_slice(field.as_bytes());
-        bytes
+    /// Length of what binds a sealed value to its header, subject and field.
+    fn associated_len(&self, field: &str) -> usize {
+        HEADER_LEN + 4 + self.subject.len() + field.len()
+    }
+
+    /// Appends subject and field to a header that a sealed value is bound to.
+    fn put_associated(&self, out: &mut Vec<u8>, field: &str) {
+        out.extend_from_slice(&u32::try_from(self.subject.len()).unwrap_or(u32::MAX).to_be_bytes());
+        out.extend_from_slice(self.subject.as_bytes());
+        out.extend_from_slice(field.as_bytes());
     }
 }
 

@@ -7,9 +7,9 @@ use ecosystem_audit::access::{
 };
 use ecosystem_audit::compliance::{Facts, Period, Settings, Standard, Verdict};
 use ecosystem_audit::export::{Exporter, Format, import_log};
-use ecosystem_audit::manage::{AuditManager, SecurityError, SecurityManager};
+use ecosystem_audit::manage::{ActiveModel, AuditManager, ChangeError, SecurityError, SecurityManager};
 use ecosystem_audit::query::Filter;
-use ecosystem_audit::{AppendError, Draft, Json, Outcome, Severity};
+use ecosystem_audit::{AppendError, Draft, Json, Outcome, Severity, sha256};
 
 fn security() -> SecurityManager {
     let policy = Policy::new("fleet", 4)
@@ -174,4 +174,34 @@ fn refused_credentials_copied_tokens_and_revocations_leave_entries() {
             event("auth.revoke", Outcome::Success, Severity::Notice),
         ]
     );
+}
+
+#[test]
+fn which_model_served_when_is_on_record_and_the_same_one_twice_is_not() {
+    let mut audit = AuditManager::new();
+    let first = ActiveModel::new("1.0.0", "production", sha256(b"weights"));
+    let second = ActiveModel::new("1.1.0", "production", sha256(b"other weights"));
+    assert_eq!(audit.model_at("cpu", 5_000), Ok(None));
+    assert!(audit.activate_model("cpu", &first, ("ana", "first"), 1_000).unwrap().is_some());
+    assert!(audit.activate_model("cpu", &first, ("ana", "again"), 2_000).unwrap().is_none());
+    assert!(audit.activate_model("cpu", &second, ("bo", "less error"), 3_000).unwrap().is_some());
+    assert!(audit.activate_model("memory", &first, ("bo", "first"), 4_000).unwrap().is_some());
+    assert!(audit.activate_model("cpu", &first, ("ana", "back: it drifts"), 5_000).unwrap().is_some());
+
+    let at = |at| audit.model_at("cpu", at).unwrap();
+    assert_eq!(
+        [999, 1_000, 2_999, 3_000, 4_999, 5_000].map(at),
+        [None, Some(first.clone()), Some(first.clone()), Some(second.clone()), Some(second), Some(first)]
+    );
+    let history = audit.history("model/cpu").unwrap();
+    assert_eq!(history.versions().len(), 3);
+    assert!(history.versions().iter().all(|version| version.recorded));
+    assert_eq!(history.versions()[2].reason.as_deref(), Some("back: it drifts"));
+    let entries = audit.query_events(&Filter::new().action("model.activate")).unwrap();
+    assert_eq!(entries.hits.len(), 4);
+    assert!(matches!(
+        audit.activate_model("cpu", &ActiveModel::new("2", "shadow", sha256(b"")), ("", "nobody"), 6_000),
+        Err(ChangeError::Append(AppendError::Empty { field: "actor" }))
+    ));
+    assert!(audit.verify_integrity().ok());
 }

@@ -6,13 +6,13 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::Exporter;
-use super::document::Document;
+use super::document::{Document, Places};
 use super::import::{Imported, number};
 use super::labels::Labels;
 use super::value::to_cell;
 use crate::civil;
 use crate::class::{Category, Outcome, Severity};
-use crate::entry::{Draft, EntryRef};
+use crate::entry::EntryRef;
 
 /// Free fields in `labels`, whose keys must not nest.
 const FIELDS: Labels = Labels { prefix: "field_", flat: true };
@@ -114,6 +114,25 @@ fn kind(entry: &EntryRef<'_>) -> &'static str {
     }
 }
 
+/// Where [`write`] puts the parts.
+const PLACES: Places = Places {
+    actor: "user.name",
+    on_behalf_of: "user.effective.name",
+    action: "event.action",
+    category: "labels.category",
+    severity: "log.level",
+    outcome: "labels.outcome",
+    subject: "labels.subject",
+    correlation_id: "transaction.id",
+    reason: "event.reason",
+    before: "labels.before",
+    after: "labels.after",
+    fields: ("labels", FIELDS),
+    seq: "event.sequence",
+    prev_hash: "labels.prev_hash",
+    leaf_hash: "event.hash",
+};
+
 /// Reads a document written by [`write`].
 pub(super) fn read(line: &str) -> Result<Imported, String> {
     let document = Document::parse(line)?;
@@ -121,24 +140,5 @@ pub(super) fn read(line: &str) -> Result<Imported, String> {
         Some(text) => number(&text, "labels.at_unix_ms")?,
         None => civil::parse_utc(&document.text("@timestamp")?).map_err(|e| e.to_string())?,
     };
-    let mut draft = Draft::new(
-        at,
-        document.text("user.name")?,
-        document.text("event.action")?,
-        document.text("labels.subject")?,
-    );
-    draft.category = Category::new(document.text("labels.category")?).map_err(|e| e.to_string())?;
-    draft.severity = document.named("log.level")?;
-    draft.outcome = document.named("labels.outcome")?;
-    draft.on_behalf_of = document.optional("user.effective.name")?;
-    draft.correlation_id = document.optional("transaction.id")?;
-    draft.reason = document.cell("event.reason")?;
-    draft.before = document.cell("labels.before")?;
-    draft.after = document.cell("labels.after")?;
-    draft.fields = FIELDS.take(&document.object("labels"))?;
-    let mut found = Imported::new(draft);
-    found.seq = document.number("event.sequence")?;
-    found.prev_hash = document.hash("labels.prev_hash")?;
-    found.leaf_hash = document.hash("event.hash")?;
-    Ok(found)
+    document.entry(at, &PLACES)
 }

@@ -6,12 +6,12 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::Exporter;
-use super::document::Document;
+use super::document::{Document, Places};
 use super::import::Imported;
 use super::labels::Labels;
 use super::value::to_cell;
-use crate::class::{Category, Outcome, Severity};
-use crate::entry::{Draft, EntryRef};
+use crate::class::{Outcome, Severity};
+use crate::entry::EntryRef;
 use crate::value::ValueRef;
 
 /// Free fields in `unmapped`.
@@ -143,30 +143,30 @@ fn unmapped(exporter: &Exporter, entry: &EntryRef<'_>) -> Json {
     Json::Object(map)
 }
 
+/// Where [`write`] puts the parts.
+const PLACES: Places = Places {
+    actor: "actor.user.name",
+    on_behalf_of: "unmapped.on_behalf_of",
+    action: "metadata.event_code",
+    category: "unmapped.category",
+    severity: "severity",
+    outcome: "status_code",
+    subject: "unmapped.subject",
+    correlation_id: "metadata.correlation_uid",
+    reason: "status_detail",
+    before: "unmapped.before",
+    after: "unmapped.after",
+    fields: ("unmapped", FIELDS),
+    seq: "metadata.sequence",
+    prev_hash: "unmapped.prev_hash",
+    leaf_hash: "unmapped.leaf_hash",
+};
+
 /// Reads an event written by [`write`].
 pub(super) fn read(line: &str) -> Result<Imported, String> {
     let event = Document::parse(line)?;
     let at = event.number("time")?.ok_or("`time` is missing")?;
-    let mut draft = Draft::new(
-        at,
-        event.text("actor.user.name")?,
-        event.text("metadata.event_code")?,
-        event.text("unmapped.subject")?,
-    );
-    draft.category = Category::new(event.text("unmapped.category")?).map_err(|e| e.to_string())?;
-    draft.severity = event.named("severity")?;
-    draft.outcome = event.named("status_code")?;
-    draft.on_behalf_of = event.optional("unmapped.on_behalf_of")?;
-    draft.correlation_id = event.optional("metadata.correlation_uid")?;
-    draft.reason = event.cell("status_detail")?;
-    draft.before = event.cell("unmapped.before")?;
-    draft.after = event.cell("unmapped.after")?;
-    draft.fields = FIELDS.take(&event.object("unmapped"))?;
-    let mut found = Imported::new(draft);
-    found.seq = event.number("metadata.sequence")?;
-    found.prev_hash = event.hash("unmapped.prev_hash")?;
-    found.leaf_hash = event.hash("unmapped.leaf_hash")?;
-    Ok(found)
+    event.entry(at, &PLACES)
 }
 
 /// Create, read, update, delete, other.
