@@ -29,7 +29,7 @@ pub fn answer(
     let mut settings = *settings;
     settings.explain_max = 0; // nobody reads it here
     let rules = bearable_rules(ecosystem, infrastructure, &ask.occupied);
-    let mut question = Question { ask, ecosystem, infrastructure, rules, taken: ask.occupied.clone() };
+    let mut question = Question { ask, ecosystem, infrastructure, rules, taken: ask.occupied.as_ref().clone() };
     let mut unplaceable: Vec<(ReplicaId, Arc<str>)> = Vec::new();
     let all: Vec<&Need> = ask.needs.iter().collect();
     if question.place(&all, &settings).is_err() {
@@ -188,7 +188,7 @@ mod tests {
         for n in 0..2 {
             let replica = ask.needs.remove(0).replica;
             assert_eq!(replica.index(), n);
-            ask.occupied.set(replica, host(0));
+            Arc::make_mut(&mut ask.occupied).set(replica, host(0));
         }
         let Event::Placement { assignments, .. } = answer(&ask, &shop, &fleet, &Settings::default()) else {
             panic!("not an answer")

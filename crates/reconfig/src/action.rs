@@ -78,7 +78,7 @@ pub struct PlacementAsk {
     pub excluded: Vec<HostId>,
     /// Where everything else runs or has a reservation. A replica that is moving appears where it holds most:
     /// see [`reserved`](Self::reserved) for the other side.
-    pub occupied: Placement,
+    pub occupied: Arc<Placement>,
     /// Reservations beyond [`occupied`](Self::occupied): host and amount.
     pub reserved: Vec<(HostId, Resources)>,
 }

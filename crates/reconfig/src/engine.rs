@@ -1,5 +1,6 @@
 //! The engine: observations and answers in, records and actions out.
 
+mod carry;
 mod component;
 #[cfg(test)]
 mod digest;
@@ -12,12 +13,15 @@ mod order;
 mod outcome;
 mod place;
 mod replica;
+mod reserve;
+mod resize;
 mod rollout;
 mod scale;
 mod soft;
 mod task;
 mod view;
 mod what_if;
+mod window;
 
 use crate::action::{Action, Ask, Output};
 use crate::error::{EngineError, JournalError};
@@ -279,6 +283,7 @@ impl Engine {
             self.soft.timers.set(Timer::Host(h), silence);
         }
         self.soft.dirty = (0..dense(self.hard.comps.len())).collect();
+        self.soft.plan_dirty = true;
         self.arm_inventory();
     }
 
@@ -322,6 +327,7 @@ impl Engine {
             }
             self.start_queued_rollouts();
         }
+        self.settle_plan();
         self.ask_for_hosts();
         self.watch_storm();
         #[cfg(debug_assertions)]
@@ -345,12 +351,15 @@ impl Engine {
             Timer::Rollout(c) => self.rollout_stalled(c),
             Timer::Replica(r) => self.touch(r.c),
             Timer::Inventory => self.compare_with_ground(),
+            Timer::Plan => self.soft.plan_dirty = true,
+            Timer::Window => self.window_passed(),
         }
     }
 
     fn touch(&mut self, c: u32) {
         self.soft.serving[c as usize] = None;
         self.soft.dirty.insert(c);
+        self.soft.plan_dirty = true;
     }
 
     /// Writes changes down and makes them so.
@@ -367,6 +376,11 @@ impl Engine {
                     }
                 }
                 Change::Host(..) => self.soft.serving.fill(None),
+                _ => {}
+            }
+            match change {
+                Change::Replica(r, it) => self.occupy(*r, it.phase.holds().next()),
+                Change::Gone(r) => self.occupy(*r, None),
                 _ => {}
             }
             match change {
@@ -388,6 +402,20 @@ impl Engine {
         self.outbox.push_back(Output::Persist(record));
     }
 
+    /// Keeps up with where a replica is, for questions to the optimizer.
+    fn occupy(&mut self, r: Rid, host: Option<u32>) {
+        let id = self.replica_id(r);
+        let host = host.map(|h| self.world.host_id(h));
+        if self.soft.occupied.host_of(&id) == host {
+            return;
+        }
+        let occupied = Arc::make_mut(&mut self.soft.occupied);
+        match host {
+            Some(host) => occupied.set(id, host.clone()),
+            None => occupied.remove(&id),
+        };
+    }
+
     fn write(&mut self, changes: &[Change]) {
         self.commit(self.soft.now, changes);
     }
@@ -404,6 +432,7 @@ impl Engine {
         for (c, count) in (0..).zip(&self.soft.serving) {
             debug_assert!(count.is_none_or(|count| count == self.available(c)), "a count is stale");
         }
+        debug_assert_eq!(*self.soft.occupied, soft::occupied(&self.hard), "where replicas are differs");
         for (h, used) in self.hard.used.iter().enumerate() {
             let holders: BTreeSet<Rid> = self
                 .hard

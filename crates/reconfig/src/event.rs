@@ -2,7 +2,8 @@
 
 use crate::action::{ApprovalId, AskId};
 use ecosystem_core::{
-    ActionId, ComponentId, Ecosystem, HostId, HypervisorEvent, Infrastructure, Inventory, ReplicaId, Version,
+    ActionId, ComponentId, Ecosystem, HostId, HypervisorEvent, Infrastructure, Inventory, ReplicaId,
+    Resources, Version,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +92,9 @@ pub enum Order {
     ShiftTraffic(ComponentId, Vec<(Version, u32)>),
     /// Bring a running replica back to a snapshot. A disruption: bound by the budget of its component.
     RestoreSnapshot(ReplicaId, Arc<str>),
+    /// Give every replica of a component so much: running ones where they run, if there is room, others when they start.
+    /// Holds until the map says otherwise.
+    Resize(ComponentId, Resources),
 }
 
 /// One observation, answer or order.
@@ -202,10 +206,20 @@ pub enum Event {
     Placement {
         /// Which question.
         id: AskId,
-        /// Where each replica shall go.
+        /// Where each replica shall go. Replicas that were not asked about and run elsewhere are moved aside, by a plan
+        /// as in [`Plan`](Self::Plan), before what needs their room is asked about again.
         assignments: Vec<(ReplicaId, HostId)>,
         /// Replicas for which there is no host, with the reason.
         unplaceable: Vec<(ReplicaId, Arc<str>)>,
+    },
+    /// Where running replicas shall be. The engine makes a plan (see [`plan`](crate::plan)), journals its steps and
+    /// carries them out in their partial order, each under all guards; after a failure it plans the rest anew from
+    /// where things stand. Added to a plan that is under way; a replica that is in both goes where the later says.
+    Plan {
+        /// Which replica, and its host in the end.
+        moves: Vec<(ReplicaId, HostId)>,
+        /// Why.
+        why: Arc<str>,
     },
     /// The answer to [`Ask::Approval`](crate::Ask::Approval).
     Approval {

@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Version of the frames this build writes; it reads all from 1 on.
-pub const JOURNAL_VERSION: u8 = 2;
+pub const JOURNAL_VERSION: u8 = 3;
 /// Largest payload of a frame: 256 MiB, the snapshot of a fleet of about two million replicas.
 pub const FRAME_BYTES_MAX: u32 = 256 << 20;
 const HEADER: usize = 5;

@@ -55,6 +55,7 @@ pub use error::{EngineError, JournalError, SettingsError};
 pub use event::{DeathEvidence, Event, Order, Scope, Severity};
 pub use journal::{FRAME_BYTES_MAX, JOURNAL_VERSION, Record, split_frames};
 pub use settings::{
-    Detection, Detector, Isolation, Limits, Patience, RestartPolicy, Rolling, Scaling, Settings,
+    Detection, Detector, DisruptionWindow, Isolation, Limits, Patience, RestartPolicy, Rolling, Scaling,
+    Settings,
 };
 pub use state::{End, Reason};

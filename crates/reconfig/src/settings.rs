@@ -1,6 +1,7 @@
 //! What a host can choose, each default with its reason.
 
 use crate::error::SettingsError;
+use crate::state::Reason;
 use ecosystem_core::{Capabilities, ComponentId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -125,12 +126,22 @@ pub struct RestartPolicy {
     pub max_restart: u32,
     /// Hosts tried after that, each at most once. One, as in Proxmox HA.
     pub max_relocate: u32,
+    /// Whether a replica that failed all its attempts is left alone until an operator orders a retry, as in the error
+    /// state of Proxmox HA. No: all is tried anew after [`Patience::unplaceable`].
+    pub holds: bool,
 }
 
 impl RestartPolicy {
     /// So many attempts on the same host, and so many other hosts.
     pub const fn new(max_restart: u32, max_relocate: u32) -> Self {
-        Self { max_restart, max_relocate }
+        Self { max_restart, max_relocate, holds: false }
+    }
+
+    /// The same, but what failed all its attempts is left alone until an operator orders a retry.
+    #[must_use]
+    pub const fn holding(mut self) -> Self {
+        self.holds = true;
+        self
     }
 }
 
@@ -217,6 +228,53 @@ impl Default for Isolation {
     }
 }
 
+/// A time of the week in which voluntary disruptions are bound, as in the disruption budgets of Karpenter. The clock is
+/// that of the engine (Unix time) with a fixed offset: whoever follows daylight saving time gives two windows.
+///
+/// # Example
+/// ```
+/// use ecosystem_reconfig::DisruptionWindow;
+///
+/// // Nothing on working days from 8 to 18 o'clock, two hours east of Greenwich.
+/// let mut office = DisruptionWindow::default();
+/// office.days = 0b001_1111;
+/// (office.from_minute, office.minutes, office.utc_offset_minutes) = (8 * 60, 10 * 60, 120);
+/// assert_eq!(office.at_once, 0);
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[non_exhaustive]
+pub struct DisruptionWindow {
+    /// For refusals.
+    pub name: String,
+    /// What it binds; nothing = every voluntary reason (maintenance, roll-out, scale, rebalance).
+    pub reasons: Vec<Reason>,
+    /// Days on which it opens: bit 0 Monday … bit 6 Sunday. All.
+    pub days: u8,
+    /// When it opens, in minutes after midnight.
+    pub from_minute: u16,
+    /// How long it is open, in minutes; may reach beyond midnight. At most a week.
+    pub minutes: u32,
+    /// Minutes that its clock is ahead of UTC.
+    pub utc_offset_minutes: i16,
+    /// Voluntary stops and moves in the whole fleet that may be under way at once while it is open. None.
+    pub at_once: u32,
+}
+
+impl Default for DisruptionWindow {
+    fn default() -> Self {
+        Self {
+            name: "all day".to_owned(),
+            reasons: Vec::new(),
+            days: 0b111_1111,
+            from_minute: 0,
+            minutes: 1_440,
+            utc_offset_minutes: 0,
+            at_once: 0,
+        }
+    }
+}
+
 /// Bounds on what the engine does of its own will.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
@@ -230,9 +288,11 @@ pub struct Limits {
     pub disruption_burst: u32,
     /// Time in which one voluntary disruption is earned again. 6 s, so 600 per hour.
     pub disruption_every: Duration,
-    /// Hosts whose failure must still fit after a component grew with its load (N + k). None: whoever runs without a
-    /// reserve would otherwise not scale at all.
+    /// Hosts whose failure must still fit after a component grew (N + k). None: whoever runs without a reserve would
+    /// otherwise not scale at all.
     pub reserve_hosts: u32,
+    /// Times of the week in which less is allowed. None.
+    pub windows: Vec<DisruptionWindow>,
 }
 
 impl Default for Limits {
@@ -243,6 +303,7 @@ impl Default for Limits {
             disruption_burst: 100,
             disruption_every: Duration::from_secs(6),
             reserve_hosts: 0,
+            windows: Vec::new(),
         }
     }
 }

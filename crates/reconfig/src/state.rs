@@ -298,6 +298,13 @@ pub(crate) enum Task {
         host: u32,
         name: Arc<str>,
     },
+    /// Gives a running replica another size; the larger of both is reserved until it ends.
+    Resize {
+        r: Rid,
+        host: u32,
+        from: Arc<Resources>,
+        to: Arc<Resources>,
+    },
     Abort {
         action: u64,
     },
@@ -316,6 +323,7 @@ impl Task {
             | Self::Release { host }
             | Self::PowerDown { host }
             | Self::Restore { host, .. }
+            | Self::Resize { host, .. }
             | Self::Cordon { host, .. } => [Some(*host), None],
             Self::Migrate { from, to, .. } => [Some(*from), Some(*to)],
             Self::Cut { .. }
@@ -334,6 +342,7 @@ impl Task {
             | Self::Migrate { r, .. }
             | Self::Snapshot { r, .. }
             | Self::Restore { r, .. }
+            | Self::Resize { r, .. }
             | Self::Probe { r, .. } => Some(*r),
             _ => None,
         }
@@ -345,6 +354,18 @@ impl Task {
 pub(crate) struct InFlight {
     pub(crate) task: Task,
     pub(crate) reason: Reason,
+}
+
+/// One move of a plan that the engine carries out.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Planned {
+    pub(crate) r: Rid,
+    pub(crate) to: u32,
+    pub(crate) reason: Reason,
+    /// Steps that end before this one begins.
+    pub(crate) after: BTreeSet<u32>,
+    /// Attempts that failed.
+    pub(crate) failures: u32,
 }
 
 /// How an action ended, in the engine's book.
@@ -381,11 +402,17 @@ pub(crate) enum Approving {
 /// One step of the fold.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Change {
-    Names { components: Vec<ComponentId>, hosts: Vec<HostId> },
+    Names {
+        components: Vec<ComponentId>,
+        hosts: Vec<HostId>,
+    },
     Epoch(u64),
     FrozenAll(bool),
     StormApproved(bool),
-    Counters { next_action: u64, next_approval: u64 },
+    Counters {
+        next_action: u64,
+        next_approval: u64,
+    },
     Comp(u32, Box<Comp>),
     Host(u32, Host),
     Replica(Rid, Box<Replica>),
@@ -394,6 +421,10 @@ pub(crate) enum Change {
     Ended(u64, End),
     Asked(u64, Approving),
     Answered(u64, bool),
+    /// A step of the plan is there, or is another.
+    Step(u32, Box<Planned>),
+    /// A step of the plan is over or given up; nothing waits for it any more.
+    StepGone(u32),
 }
 
 /// The fold of all records.
@@ -412,6 +443,8 @@ pub(crate) struct Hard {
     pub(crate) replicas: BTreeMap<Rid, Replica>,
     pub(crate) actions: BTreeMap<u64, InFlight>,
     pub(crate) approvals: BTreeMap<u64, Approving>,
+    /// Steps of the plan that are not over.
+    pub(crate) plan: BTreeMap<u32, Planned>,
     // INVARIANT: both follow from `replicas`: what each host runs or has reserved, and which replicas those are.
     pub(crate) used: Vec<Resources>,
     pub(crate) on_host: Vec<BTreeSet<Rid>>,
@@ -478,6 +511,21 @@ impl Hard {
             }
             Change::Answered(id, _) => {
                 self.approvals.remove(id);
+            }
+            Change::Step(id, step) => {
+                if step.r.c as usize >= self.comps.len() {
+                    return Err(dangling(number, "component", step.r.c));
+                }
+                if step.to as usize >= self.hosts.len() {
+                    return Err(dangling(number, "host", step.to));
+                }
+                self.plan.insert(*id, step.as_ref().clone());
+            }
+            Change::StepGone(id) => {
+                self.plan.remove(id);
+                for step in self.plan.values_mut() {
+                    step.after.remove(id);
+                }
             }
         }
         Ok(())
@@ -549,6 +597,7 @@ impl Hard {
         changes.extend(self.replicas.iter().map(|(r, it)| Change::Replica(*r, Box::new(it.clone()))));
         changes.extend(self.actions.iter().map(|(id, it)| Change::Begun(*id, it.clone())));
         changes.extend(self.approvals.iter().map(|(id, it)| Change::Asked(*id, *it)));
+        changes.extend(self.plan.iter().map(|(id, it)| Change::Step(*id, Box::new(it.clone()))));
         changes.push(Change::Counters { next_action: self.next_action, next_approval: self.next_approval });
         changes
     }

@@ -125,6 +125,25 @@ fn members_stay_apart_during_the_plan() {
 }
 
 #[test]
+fn a_budget_bounds_what_is_under_way_at_once() {
+    let problem = |rules: Vec<PlanRule>| {
+        let mut problem = hosts(&[8; 8]);
+        for k in 0..4 {
+            add(&mut problem, 1, Spot::On(k), Spot::On(k + 4));
+        }
+        problem.rules = rules;
+        problem
+    };
+    let free = solve(&problem(Vec::new()));
+    let bound = |at_once| vec![PlanRule::Budget { members: vec![0, 1, 2, 3], at_once }];
+    assert_eq!(solve(&problem(bound(2))).makespan_ms, 2 * free.makespan_ms);
+    assert_eq!(solve(&problem(bound(1))).makespan_ms, 4 * free.makespan_ms);
+    // The judge sees what the scheduler would not do.
+    let found = check_plan(&problem(bound(3)), &PlanSettings::default(), &free);
+    assert!(found.iter().any(|it| it.contains("at most 3")), "{found:?}");
+}
+
+#[test]
 fn a_host_is_switched_on_before_and_off_after() {
     let mut problem = hosts(&[8, 8]);
     problem.hosts[0].stays = false;

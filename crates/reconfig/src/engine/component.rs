@@ -67,7 +67,8 @@ impl Engine {
         self.write(&changes);
         self.touch(c);
         let what = if rolling { "for the new version" } else { "to reach the wanted number" };
-        let sentence = format!("{count} replicas of {} are added {what}", self.world.component_id(c));
+        let (count_of, are) = (super::issue::replicas(count as usize), if count == 1 { "is" } else { "are" });
+        let sentence = format!("{count_of} of {} {are} added {what}", self.world.component_id(c));
         self.audit("replicas-added", self.about_component(c), vec![("count", count.to_string())], sentence);
     }
 
@@ -124,7 +125,7 @@ impl Engine {
         }
     }
 
-    fn shrink_reason(&self, c: u32, host: u32) -> Reason {
+    pub(super) fn shrink_reason(&self, c: u32, host: u32) -> Reason {
         match () {
             () if self.hard.comps[c as usize].rollout.is_some() => Reason::Rollout,
             () if self.is_leaving(host) => self.leaving_reason(host),

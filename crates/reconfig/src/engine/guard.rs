@@ -1,9 +1,9 @@
 //! What must hold before anything is begun. Every refusal says why.
 
 use super::Engine;
-use crate::state::{Hard, HostStatus, Phase, Reason, Replica, Rid};
+use crate::state::{Hard, HostStatus, Phase, Reason, Replica, Rid, Task};
 use crate::world::{Lowered, LoweredRule};
-use ecosystem_core::{HostState, Resources};
+use ecosystem_core::{HostState, MigrationMode, Resources};
 use std::collections::BTreeSet;
 
 /// Why something is not done now.
@@ -14,7 +14,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    const fn new(code: &'static str, sentence: String) -> Self {
+    pub(super) const fn new(code: &'static str, sentence: String) -> Self {
         Self { code, sentence }
     }
 }
@@ -147,7 +147,7 @@ impl Engine {
     }
 
     /// S2: what runs and what is reserved, on this host and with this replica, stays within capacity.
-    fn fits(&self, size: &Resources, h: u32) -> Result<(), Refusal> {
+    pub(super) fn fits(&self, size: &Resources, h: u32) -> Result<(), Refusal> {
         let room = &self.world.hosts[h as usize].room;
         let used = if self.reservation_on() {
             self.hard.used[h as usize].clone()
@@ -167,7 +167,7 @@ impl Engine {
     }
 
     /// Taints and residency.
-    fn suits(&self, c: u32, h: u32) -> Result<(), Refusal> {
+    pub(super) fn suits(&self, c: u32, h: u32) -> Result<(), Refusal> {
         let world = &self.world;
         let (Some(component), Some(ix)) = (
             world.ecosystem.component(world.component_id(c)),
@@ -202,7 +202,7 @@ impl Engine {
         let broken = own
             .chain(&self.world.lonely)
             .map(|&position| &self.world.rules[position as usize])
-            .find(|rule| breaks(&self.hard, rule, r, h));
+            .find(|rule| self.breaks(rule, r, h));
         match broken {
             None => Ok(()),
             Some(rule) => Err(Refusal::new(
@@ -223,10 +223,16 @@ impl Engine {
         let on_a_sound_host = |h: u32| self.hard.hosts[h as usize].status == HostStatus::Up;
         let runs = match replica.phase {
             Phase::Running { host } => on_a_sound_host(host),
-            Phase::Migrating { from, .. } => on_a_sound_host(from),
+            Phase::Migrating { from, action, .. } => on_a_sound_host(from) && !self.is_cold(action),
             _ => false,
         };
         runs && !replica.tainted && !self.soft.unhealthy.contains_key(&r)
+    }
+
+    /// True if what an action moves does not serve on the way.
+    fn is_cold(&self, action: u64) -> bool {
+        let task = self.hard.actions.get(&action).map(|it| &it.task);
+        matches!(task, Some(Task::Migrate { mode: MigrationMode::Cold, .. }))
     }
 
     /// As [`available`](Self::available), counted only if something changed since the last count.
@@ -259,6 +265,9 @@ impl Engine {
             );
             return Err(Refusal::new("refused-budget", sentence));
         }
+        if reason.is_voluntary() {
+            self.in_window(reason)?;
+        }
         let limits = &self.settings.limits;
         let (burst, every) = (limits.disruption_burst, limits.disruption_every);
         if reason.is_voluntary() && !self.soft.bucket.take(self.soft.now, burst, every) {
@@ -270,49 +279,13 @@ impl Engine {
         Ok(())
     }
 
-    /// N + k: with what is asked for on top, everything still fits in sum if the `reserve_hosts` largest hosts that
-    /// take work fail. A necessary condition by dimension, not a packing; only growth by our own will is bound by it,
-    /// recovery is what the reserve is for.
-    pub(super) fn keeps_reserve(&self, extra: &Resources) -> Result<(), Refusal> {
-        let failing = self.settings.limits.reserve_hosts as usize;
-        if failing == 0 {
-            return Ok(());
-        }
-        let usable: Vec<u32> =
-            (0..super::dense(self.hard.hosts.len())).filter(|&h| self.host_takes(h).is_ok()).collect();
-        let mut needed: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
-        let mut add = |amount: &Resources| {
-            for (name, value) in amount.iter().filter(|(_, value)| *value > 0) {
-                let sum = needed.entry(name.to_owned()).or_default();
-                *sum = sum.saturating_add(value);
-            }
-        };
-        for &h in &usable {
-            add(&self.hard.used[h as usize]);
-        }
-        add(extra);
-        for (name, needed) in needed {
-            let mut rooms: Vec<u64> =
-                usable.iter().map(|&h| self.world.hosts[h as usize].room.get(&name)).collect();
-            rooms.sort_unstable_by(|a, b| b.cmp(a));
-            let left = rooms.iter().skip(failing).fold(0_u64, |sum, room| sum.saturating_add(*room));
-            if needed > left {
-                let sentence = format!(
-                    "{needed} of {name} would be in use and only {left} be left if the {failing} largest hosts failed"
-                );
-                return Err(Refusal::new("refused-reserve", sentence));
-            }
-        }
-        Ok(())
-    }
-
     /// Migration limits of both hosts and of the fleet.
     pub(super) fn may_migrate(&self, from: u32, to: u32) -> Result<(), Refusal> {
         let limits = &self.settings.limits;
         let mut all = 0;
         let mut near = [0; 2];
         for action in self.hard.actions.values() {
-            if let crate::state::Task::Migrate { from: a, to: b, .. } = action.task {
+            if let Task::Migrate { from: a, to: b, .. } = action.task {
                 all += 1;
                 near[0] += u32::from(a == from || b == from);
                 near[1] += u32::from(a == to || b == to);
@@ -353,40 +326,61 @@ fn running_only(hard: &Hard, h: u32) -> Resources {
         .fold(Resources::default(), |sum, replica| sum.saturating_add(&replica.size))
 }
 
-/// True if the rule holds for what is there but not with `r` on `h`, too.
-fn breaks(hard: &Hard, rule: &LoweredRule, r: Rid, h: u32) -> bool {
-    let others = |members: &BTreeSet<u32>| -> Vec<u32> {
-        members
-            .iter()
-            .flat_map(|&c| hard.of(c))
-            .filter(|(other, _)| *other != r)
-            .flat_map(|(_, replica)| replica.phase.holds())
-            .collect()
-    };
-    match &rule.kind {
-        Lowered::Fence { allowed } => !allowed[h as usize],
-        Lowered::Ban { denied } => denied[h as usize],
-        Lowered::Apart { members, group } => {
-            others(members).iter().any(|&o| group[o as usize] == group[h as usize])
-        }
-        Lowered::Together { members, group } => {
-            others(members).iter().any(|&o| group[o as usize] != group[h as usize])
-        }
-        Lowered::Spread { members, group, min_domains } => {
-            let mut domains: BTreeSet<u32> = others(members).iter().map(|&o| group[o as usize]).collect();
-            domains.insert(group[h as usize]);
-            let wanted: u32 = members.iter().map(|&c| hard.comps[c as usize].desired).sum();
-            let placed = members
+impl Engine {
+    /// True if the rule holds for what is there but not with `r` on `h`, too.
+    fn breaks(&self, rule: &LoweredRule, r: Rid, h: u32) -> bool {
+        let hard = &self.hard;
+        let others = |members: &BTreeSet<u32>| -> Vec<u32> {
+            members
                 .iter()
                 .flat_map(|&c| hard.of(c))
-                .filter(|(other, replica)| *other == r || replica.phase != Phase::Pending)
-                .count();
-            let open = wanted.saturating_sub(super::dense(placed));
-            super::dense(domains.len()).saturating_add(open) < (*min_domains).min(wanted)
+                .filter(|(other, _)| *other != r)
+                .flat_map(|(_, replica)| replica.phase.holds())
+                .collect()
+        };
+        match &rule.kind {
+            Lowered::Fence { allowed } => !allowed[h as usize],
+            Lowered::Ban { denied } => denied[h as usize],
+            Lowered::Apart { members, group } => {
+                others(members).iter().any(|&o| group[o as usize] == group[h as usize])
+            }
+            Lowered::Together { members, group } => {
+                let bound = members
+                    .iter()
+                    .flat_map(|&c| hard.of(c))
+                    .filter(|(other, _)| *other != r)
+                    .flat_map(|(other, replica)| self.bound_for(other, replica.phase));
+                bound.into_iter().any(|o| group[o as usize] != group[h as usize])
+            }
+            Lowered::Spread { members, group, min_domains } => {
+                let mut domains: BTreeSet<u32> = others(members).iter().map(|&o| group[o as usize]).collect();
+                domains.insert(group[h as usize]);
+                let wanted: u32 = members.iter().map(|&c| hard.comps[c as usize].desired).sum();
+                let placed = members
+                    .iter()
+                    .flat_map(|&c| hard.of(c))
+                    .filter(|(other, replica)| *other == r || replica.phase != Phase::Pending)
+                    .count();
+                let open = wanted.saturating_sub(super::dense(placed));
+                super::dense(domains.len()).saturating_add(open) < (*min_domains).min(wanted)
+            }
+            Lowered::Lonely { members } => {
+                let inside = members.contains(&r.c);
+                hard.on_host[h as usize].iter().any(|other| members.contains(&other.c) != inside)
+            }
         }
-        Lowered::Lonely { members } => {
-            let inside = members.contains(&r.c);
-            hard.on_host[h as usize].iter().any(|other| members.contains(&other.c) != inside)
+    }
+
+    /// Where a replica will be, as far as that is decided: what travels together cannot do so at the same instant, so
+    /// a member that is on its way, that a plan moves, or whose host is being emptied does not hold the others back.
+    fn bound_for(&self, r: Rid, phase: Phase) -> Vec<u32> {
+        if let Some(goal) = self.goal_of(r) {
+            return vec![goal];
+        }
+        match phase {
+            Phase::Migrating { to, .. } => vec![to],
+            Phase::Running { host } if self.is_leaving(host) => Vec::new(),
+            phase => phase.holds().collect(),
         }
     }
 }

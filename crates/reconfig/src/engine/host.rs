@@ -56,6 +56,7 @@ impl Engine {
             waiting.parked = self.soft.now;
             self.soft.dirty.insert(r.c);
         }
+        self.soft.plan_dirty = true;
     }
 
     pub(super) fn touch_host(&mut self, h: u32) {
@@ -262,6 +263,7 @@ impl Engine {
                 | Task::StopStray { host, .. }
                 | Task::PowerDown { host }
                 | Task::Restore { host, .. }
+                | Task::Resize { host, .. }
                 | Task::Cordon { host, .. } => (host == h).then_some(End::Failed),
                 _ => None,
             };
@@ -282,10 +284,10 @@ impl Engine {
             self.soft.dirty.insert(r.c);
         }
         let sentence = format!(
-            "{} is dead ({}, {why}); {} replicas may start elsewhere",
+            "{} is dead ({}, {why}); {} may start elsewhere",
             self.world.host_id(h),
             evidence.word(),
-            lost.len()
+            super::issue::replicas(lost.len())
         );
         let why = vec![("evidence", evidence.word().to_owned()), ("replicas", lost.len().to_string())];
         self.audit("host-dead", self.about_host(h), why, sentence);

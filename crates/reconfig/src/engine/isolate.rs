@@ -45,9 +45,16 @@ impl Engine {
         let code = if again { "compromised-again" } else { "compromised" };
         self.notify(code, self.about_component(c), facts, sentence);
         if !callers.is_empty() || !called.is_empty() {
-            let sentence = format!(
-                "without {name}: callers [{callers}] are degraded; it could reach [{called}], look there too"
-            );
+            let sentence = match (callers.as_str(), called.as_str()) {
+                (callers, "") => format!("without {name} its callers are degraded: {callers}"),
+                ("", called) => {
+                    format!("nobody calls {name}; it could have reached {called}, so look there, too")
+                }
+                (callers, called) => format!(
+                    "without {name} its callers are degraded: {callers}; it could have reached {called}, so look \
+                     there, too"
+                ),
+            };
             self.audit("isolation-impact", self.about_component(c), Vec::new(), sentence);
         }
         self.touch(c);

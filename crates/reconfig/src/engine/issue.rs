@@ -10,6 +10,11 @@ use ecosystem_core::{
 use std::sync::Arc;
 use std::time::Duration;
 
+/// `1 replica`, `2 replicas`.
+pub(super) fn replicas(count: usize) -> String {
+    if count == 1 { "1 replica".to_owned() } else { format!("{count} replicas") }
+}
+
 impl Engine {
     /// Writes down that an action begins, together with the change of state it means, and hands it out.
     pub(super) fn begin(
@@ -46,7 +51,7 @@ impl Engine {
             kind: self.kind_of(&action.task),
             deadline,
             expected: match action.task {
-                Task::Migrate { .. } => Some(ReplicaState::Running),
+                Task::Migrate { .. } | Task::Resize { .. } => Some(ReplicaState::Running),
                 _ => None,
             },
         };
@@ -57,7 +62,7 @@ impl Engine {
     fn time_for(&self, task: &Task) -> Duration {
         let patience = &self.settings.patience;
         match task {
-            Task::Start { .. } => patience.start,
+            Task::Start { .. } | Task::Resize { .. } => patience.start,
             Task::Stop { .. } | Task::StopStray { .. } => patience.stop,
             Task::Migrate { .. } => patience.migrate,
             Task::Snapshot { .. } | Task::Restore { .. } => patience.snapshot,
@@ -103,6 +108,9 @@ impl Engine {
             },
             Task::Restore { r, host: h, name } => {
                 ActionKind::Restore { replica: replica(*r), host: host(*h), name: Arc::clone(name) }
+            }
+            Task::Resize { r, host: h, to, .. } => {
+                ActionKind::Resize { replica: replica(*r), host: host(*h), resources: to.as_ref().clone() }
             }
             Task::Abort { action } => ActionKind::Abort { action: ActionId(*action) },
         }

@@ -68,6 +68,7 @@ impl Engine {
                 engine.touch(c);
             }),
             Event::Placement { id, assignments, unplaceable } => self.placed(id, &assignments, &unplaceable),
+            Event::Plan { moves, why } => self.order_plan(&moves, &why),
             Event::Approval { id, granted, by } => self.approval(id, granted, &by),
             Event::Order { order, by } => self.order(&order, &by),
             Event::Inventory(inventory) => self.inventory(&inventory),

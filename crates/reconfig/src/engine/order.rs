@@ -5,7 +5,9 @@ use super::soft::Timer;
 use crate::action::{Action, ApprovalAsk, ApprovalId, ApprovalSubject, Ask, NoteSubject};
 use crate::event::{DeathEvidence, Order, Scope};
 use crate::state::{Approving, Change, Comp, Host, HostStatus, Phase, Reason, Replica, Rid, Stage, Task};
+use crate::world::Lowered;
 use ecosystem_core::{ActionId, Capability, ComponentId, HostId, MigrationMode, ReplicaId};
+use std::collections::BTreeMap;
 
 impl Engine {
     pub(super) fn order(&mut self, order: &Order, by: &str) {
@@ -26,6 +28,7 @@ impl Engine {
             Order::Retry(component) => self.retry(component, by),
             Order::PowerOff(host) => self.power_off(host, by),
             Order::ShiftTraffic(component, shares) => self.shift_traffic(component, shares, by),
+            Order::Resize(component, size) => self.order_size(component, size, by),
             Order::RestoreSnapshot(replica, name) => self.restore_snapshot(replica, name, by),
         }
     }
@@ -178,6 +181,12 @@ impl Engine {
         if !self.world.comps[c as usize].placed || before == count {
             return;
         }
+        let extra = comp.size.scaled(u64::from(count.saturating_sub(before)), 1);
+        if let Err(refusal) = self.keeps_reserve(&extra) {
+            let sentence = format!("{by} wants {count} replicas of {id}: {}", refusal.sentence);
+            let why = vec![("by", by.to_owned())];
+            return self.audit(refusal.code, self.about_component(c), why, sentence);
+        }
         self.write(&[Change::Comp(c, Box::new(Comp { desired: count, ..comp }))]);
         self.soft.loads[c as usize].changed = Some(self.soft.now);
         self.touch(c);
@@ -202,18 +211,50 @@ impl Engine {
         let frozen = self.is_frozen(c) || self.is_host_frozen(from);
         let refusal = if frozen {
             Some(format!("{id} is frozen"))
-        } else if self.moves_live() {
-            self.admit(r, h).and_then(|()| self.may_migrate(from, h)).err().map(|refusal| refusal.sentence)
+        } else if self.can_move() {
+            let group = self.travels_with(r, h);
+            if group.len() > 1 {
+                let why = format!("{by} wants {id} on {host}, and what must be together travels together");
+                return self.set_goals(&group, Reason::Rebalance, &why);
+            }
+            match self.may_move(r, from, h, Reason::Rebalance) {
+                Ok(mode) => return self.migrate(r, from, h, Reason::Rebalance, mode),
+                Err(refusal) => Some(refusal.sentence),
+            }
         } else {
             Some("the executor cannot move running replicas".to_owned())
         };
         match refusal {
-            None => self.migrate(r, from, h, Reason::Rebalance),
+            None => {}
             Some(why) => {
                 let sentence = format!("{by} wants {id} on {host}: {why}");
                 self.audit("move-impossible", self.about_replica(r), vec![("by", by.to_owned())], sentence);
             }
         }
+    }
+
+    /// The replica and everything that must be in one place with it and is not there yet.
+    fn travels_with(&self, r: Rid, h: u32) -> BTreeMap<Rid, u32> {
+        let mut group: BTreeMap<Rid, u32> = BTreeMap::from([(r, h)]);
+        let mut open = vec![r];
+        while let Some(next) = open.pop() {
+            for &position in &self.world.comps[next.c as usize].rules {
+                let Lowered::Together { members, group: domain } = &self.world.rules[position as usize].kind
+                else {
+                    continue;
+                };
+                let apart = |host: u32| domain[host as usize] != domain[h as usize];
+                for (other, it) in members.iter().flat_map(|&c| self.hard.of(c)) {
+                    if matches!(it.phase, Phase::Running { host } if apart(host))
+                        && !group.contains_key(&other)
+                    {
+                        group.insert(other, h);
+                        open.push(other);
+                    }
+                }
+            }
+        }
+        group
     }
 
     fn retry(&mut self, id: &ComponentId, by: &str) {

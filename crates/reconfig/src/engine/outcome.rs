@@ -73,6 +73,7 @@ impl Engine {
                 self.isolation_step_done(id, task, c);
             }
             Task::PowerDown { host } => self.powered_down(id, host),
+            Task::Resize { .. } => self.resized(id, task, None),
             Task::Release { .. }
             | Task::Cordon { .. }
             | Task::Shift { .. }
@@ -99,7 +100,9 @@ impl Engine {
                 self.rest(r, again);
                 let sentence = format!("moving {} failed, it stays where it is: {why}", self.replica_id(r));
                 self.audit("move-failed", self.about_replica(r), Vec::new(), sentence);
+                self.plan_step_failed(r, why);
             }
+            Task::Resize { .. } => self.resized(id, task, Some(why)),
             Task::StopStray { r, host } => {
                 self.soft.strays.remove(&(r, host));
                 self.end(id, End::Failed, Vec::new());
@@ -136,6 +139,7 @@ impl Engine {
         let (r, a, b) = match task {
             Task::Start { r, host } | Task::Stop { r, host } => (r, host, None),
             Task::Migrate { r, from, to, .. } => (r, from, Some(to)),
+            Task::Resize { r, .. } => return self.resize_unclear(id, r),
             _ => return self.action_failed(id, &task, why),
         };
         self.soft.timers.clear(Timer::Action(id));

@@ -5,7 +5,7 @@ use super::soft::{OpenAsk, Timer, Waiting};
 use crate::action::{Action, Ask, AskId, Need, PlacementAsk};
 use crate::plan::{CopyMode, CopyModel, estimate};
 use crate::state::{Change, HostStatus, Phase, Reason, Replica, Rid, Task};
-use ecosystem_core::{Capability, Criticality, HostId, MigrationMode, Placement, ReplicaId};
+use ecosystem_core::{Capability, Criticality, HostId, MigrationMode, ReplicaId, Resources};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,17 +50,7 @@ impl Engine {
                 excluded.push(self.world.host_id(h).clone());
             }
         }
-        let mut occupied = Vec::with_capacity(self.hard.replicas.len());
-        let mut reserved = Vec::new();
-        for (r, replica) in &self.hard.replicas {
-            let mut holds = replica.phase.holds();
-            if let Some(h) = holds.next() {
-                occupied.push((self.replica_id(*r), self.world.host_id(h).clone()));
-            }
-            for h in holds {
-                reserved.push((self.world.host_id(h).clone(), replica.size.as_ref().clone()));
-            }
-        }
+        let reserved = self.reserved_besides();
         for r in needs.keys() {
             self.soft.asked.insert(*r, id);
         }
@@ -85,7 +75,7 @@ impl Engine {
             vec![("ask", id.to_string())],
             sentence,
         );
-        let occupied: Placement = occupied.into_iter().collect();
+        let occupied = Arc::clone(&self.soft.occupied);
         self.act(Action::Ask(Ask::Placement(PlacementAsk {
             id: AskId(id),
             needs: wanted,
@@ -93,6 +83,27 @@ impl Engine {
             occupied,
             reserved,
         })));
+    }
+
+    /// What is reserved beyond one place of the map's size for each replica: the other side of moves, and what a replica
+    /// has more than the map says.
+    fn reserved_besides(&self) -> Vec<(HostId, Resources)> {
+        let mut reserved = Vec::new();
+        for (r, replica) in &self.hard.replicas {
+            let mut holds = replica.phase.holds();
+            let Some(first) = holds.next() else { continue };
+            let mapped = &self.world.comps[r.c as usize].size;
+            if !Arc::ptr_eq(mapped, &replica.size) {
+                let more = replica.size.saturating_sub(mapped);
+                if !more.is_zero() {
+                    reserved.push((self.world.host_id(first).clone(), more));
+                }
+            }
+            for h in holds {
+                reserved.push((self.world.host_id(h).clone(), replica.size.as_ref().clone()));
+            }
+        }
+        reserved
     }
 
     fn describe_need(&self, r: Rid, reason: Reason) -> Option<Need> {
@@ -145,6 +156,7 @@ impl Engine {
                 places.insert(Rid { c, n: replica.index() }, h);
             }
         }
+        self.move_aside(&places, &open);
         let mut reasons: BTreeMap<Rid, Arc<str>> = BTreeMap::new();
         for (replica, why) in unplaceable {
             if let Some(c) = self.world.component(replica.component()) {
@@ -168,6 +180,19 @@ impl Engine {
         }
     }
 
+    /// An answer may name replicas nobody asked about: they are moved aside to make room, by a plan.
+    fn move_aside(&mut self, places: &BTreeMap<Rid, u32>, open: &OpenAsk) {
+        let runs_elsewhere = |r: &Rid, h: u32| matches!(self.hard.replicas.get(r).map(|it| it.phase), Some(Phase::Running { host }) if host != h);
+        let aside: BTreeMap<Rid, u32> = places
+            .iter()
+            .filter(|(r, h)| !open.needs.contains_key(r) && runs_elsewhere(r, **h))
+            .map(|(r, h)| (*r, *h))
+            .collect();
+        let Some(reason) = open.needs.values().min().copied().filter(|_| !aside.is_empty()) else { return };
+        let why = format!("room is made for {}", super::issue::replicas(open.needs.len()));
+        self.set_goals(&aside, reason, &why);
+    }
+
     /// Starts or moves a replica where the optimizer says, if every guard agrees.
     fn take_place(&mut self, r: Rid, h: u32, reason: Reason) {
         let Some(replica) = self.hard.replicas.get(&r) else { return };
@@ -175,15 +200,26 @@ impl Engine {
         if self.is_frozen(r.c) {
             return;
         }
-        let refusal = match phase {
+        let admitted = match phase {
             Phase::Pending if replica.retire || replica.tainted => return self.touch(r.c),
-            Phase::Pending => self.admit(r, h).err(),
+            Phase::Pending => self.admit(r, h).map(|()| MigrationMode::Cold),
             Phase::Running { host } if host == h => return self.touch(r.c),
             Phase::Running { host } if self.is_host_frozen(host) => return,
-            Phase::Running { host } => self.admit(r, h).and_then(|()| self.may_migrate(host, h)).err(),
+            Phase::Running { host } => self.may_move(r, host, h, reason),
             _ => return self.touch(r.c),
         };
-        if let Some(refusal) = refusal {
+        let mode = match admitted {
+            Ok(mode) => mode,
+            Err(refusal) => return self.place_refused(r, h, &refusal),
+        };
+        match phase {
+            Phase::Running { host } => self.migrate(r, host, h, reason, mode),
+            _ => self.start(r, h, reason),
+        }
+    }
+
+    fn place_refused(&mut self, r: Rid, h: u32, refusal: &super::guard::Refusal) {
+        {
             let sentence = format!(
                 "{} is not put on {}: {}",
                 self.replica_id(r),
@@ -196,11 +232,6 @@ impl Engine {
                 waiting.parked = until;
             }
             self.soft.timers.set(Timer::Replica(r), until);
-            return;
-        }
-        match phase {
-            Phase::Running { host } => self.migrate(r, host, h, reason),
-            _ => self.start(r, h, reason),
         }
     }
 
@@ -221,9 +252,8 @@ impl Engine {
         self.audit("replica-starting", self.about_replica(r), why, sentence);
     }
 
-    pub(super) fn migrate(&mut self, r: Rid, from: u32, to: u32, reason: Reason) {
+    pub(super) fn migrate(&mut self, r: Rid, from: u32, to: u32, reason: Reason, mode: MigrationMode) {
         let Some(replica) = self.hard.replicas.get(&r).cloned() else { return };
-        let mode = self.copy_mode(r, from, to);
         self.begin(&Task::Migrate { r, from, to, mode }, reason, |action| {
             let phase = Phase::Migrating { from, to, action };
             vec![Change::Replica(r, Box::new(Replica { phase, ..replica }))]
@@ -235,33 +265,39 @@ impl Engine {
             self.world.host_id(to),
             reason.word()
         );
-        let how = if mode == MigrationMode::PostCopy { "post-copy" } else { "pre-copy" };
+        let how = match mode {
+            MigrationMode::PostCopy => "post-copy",
+            MigrationMode::Cold => "cold",
+            _ => "pre-copy",
+        };
         let why = vec![("reason", reason.word().to_owned()), ("mode", how.to_owned())];
         self.audit("replica-moving", self.about_replica(r), why, sentence);
     }
 
     /// Copy before the switch-over, unless the guest dirties its memory so fast that no throttling makes that
-    /// converge (see [`plan::estimate`](crate::plan::estimate)), or the executor cannot. The slower of the two links
-    /// counts; hosts that do not say how fast theirs is are taken to have 1 Gbit/s.
-    fn copy_mode(&self, r: Rid, from: u32, to: u32) -> MigrationMode {
+    /// converge (see [`plan::estimate`](crate::plan::estimate)), or the executor cannot; where neither copy of a running
+    /// guest is possible it is stopped, moved and started. The slower of the two links counts; hosts that do not say
+    /// how fast theirs is are taken to have 1 Gbit/s.
+    pub(super) fn copy_mode(&self, r: Rid, from: u32, to: u32) -> MigrationMode {
         let can = |capability| self.settings.capabilities.has(capability);
-        if !can(Capability::PostCopy) {
-            return MigrationMode::PreCopy;
+        let (pre, post, cold) =
+            (can(Capability::PreCopy), can(Capability::PostCopy), can(Capability::ColdMigration));
+        if cold && !pre && !post {
+            return MigrationMode::Cold;
         }
         let link = |h: u32| match self.world.hosts[h as usize].room.network.get() {
             0 => 1e9,
             bits => bits as f64,
         };
-        let dirty = self
-            .world
-            .ecosystem
-            .component(self.world.component_id(r.c))
-            .map_or(0.0, |component| component.dirty_bytes_per_second as f64);
+        let component = self.world.ecosystem.component(self.world.component_id(r.c));
+        let dirty = component.map_or(0.0, |component| component.dirty_bytes_per_second as f64);
         let memory = self.hard.replicas.get(&r).map_or(0, |it| it.size.memory.get()) as f64;
         let model = CopyModel::at(link(from).min(link(to)) / 8.0);
         match estimate(memory, dirty, &model).mode {
-            CopyMode::PostCopy => MigrationMode::PostCopy,
-            _ if can(Capability::PreCopy) => MigrationMode::PreCopy,
+            CopyMode::PostCopy if post => MigrationMode::PostCopy,
+            // It would never converge.
+            CopyMode::PostCopy if cold => MigrationMode::Cold,
+            _ if pre => MigrationMode::PreCopy,
             _ => MigrationMode::PostCopy,
         }
     }

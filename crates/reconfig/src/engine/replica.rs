@@ -3,6 +3,7 @@
 use super::Engine;
 use super::soft::Timer;
 use crate::state::{Change, Phase, Reason, Replica, Rid, Stage, Task};
+use std::sync::Arc;
 
 impl Engine {
     /// Takes the next step for one replica, if there is one and nothing is in its way.
@@ -53,17 +54,17 @@ impl Engine {
         if matches!(comp.isolation, Some(Stage::Cutting | Stage::Rotating | Stage::Preserving { .. })) {
             return;
         }
-        let wanted = comp.version.clone();
+        let (version, size) = (comp.version.clone(), Arc::clone(&comp.size));
         let Some(replica) = self.hard.replicas.get(&r) else { return };
-        if replica.version != wanted {
-            // It runs nowhere, so changing its build disturbs nobody.
-            let next = Replica { version: wanted, ..replica.clone() };
+        if replica.version != version || replica.size != size {
+            // It runs nowhere, so changing its build or its size disturbs nobody.
+            let next = Replica { version, size, ..replica.clone() };
             self.write(&[Change::Replica(r, Box::new(next))]);
         }
         let policy = self.settings.restart_policy(self.world.component_id(r.c));
         let Some(replica) = self.hard.replicas.get(&r) else { return };
         if replica.relocations > policy.max_relocate {
-            return self.give_up_for_now(r);
+            return if policy.holds { self.give_up(r) } else { self.give_up_for_now(r) };
         }
         if let Some(d) = self.missing_dependency(r.c) {
             let since = self.soft.waiting.get(&r).map_or(self.soft.now, |waiting| waiting.since);
@@ -89,6 +90,24 @@ impl Engine {
         self.need_host(r, reason);
     }
 
+    /// True if a replica failed all its attempts and waits for an operator.
+    pub(super) fn has_failed(&self, r: Rid, replica: &Replica) -> bool {
+        let policy = self.settings.restart_policy(self.world.component_id(r.c));
+        policy.holds && replica.phase == Phase::Pending && replica.relocations > policy.max_relocate
+    }
+
+    /// As below, but nothing is tried until an operator says so.
+    fn give_up(&mut self, r: Rid) {
+        if self.soft.refusals.insert((r.c, r.n), "replica-failed") == Some("replica-failed") {
+            return;
+        }
+        let sentence = format!(
+            "{} failed all its attempts and is left alone; order a retry to try again",
+            self.replica_id(r)
+        );
+        self.notify("replica-failed", self.about_replica(r), Vec::new(), sentence);
+    }
+
     /// Every host it may be tried on failed it: an operator is called, and all is tried anew after a while.
     fn give_up_for_now(&mut self, r: Rid) {
         let Some(replica) = self.hard.replicas.get(&r).cloned() else { return };
@@ -98,7 +117,7 @@ impl Engine {
         self.write(&[Change::Replica(r, Box::new(next))]);
         self.rest(r, self.soft.now.saturating_add(self.settings.patience.unplaceable));
         let sentence = format!(
-            "{} failed on {relocations} hosts; tried again in {} s",
+            "{} failed {relocations} times on one host after the other; tried again in {} s",
             self.replica_id(r),
             self.settings.patience.unplaceable.as_secs()
         );
@@ -134,8 +153,11 @@ impl Engine {
     }
 
     fn settle_running(&mut self, r: Rid, host: u32, leaving: bool) {
-        if leaving || self.is_host_frozen(host) {
+        if self.is_host_frozen(host) {
             return;
+        }
+        if leaving {
+            return self.leave_for_good(r, host);
         }
         if let Some(&since) = self.soft.unhealthy.get(&r) {
             // It serves nobody, so stopping it disrupts nobody.
@@ -151,12 +173,28 @@ impl Engine {
             return;
         }
         if !self.is_leaving(host) {
-            return;
+            return self.settle_size(r, host);
         }
         if self.moves_live() {
             let reason = self.leaving_reason(host);
             self.need_host(r, reason);
         }
+    }
+
+    /// It was to go for good, its stop was lost, and it turned out to run still: it is stopped again, within the budget.
+    /// What is compromised is the business of the isolation ladder.
+    fn leave_for_good(&mut self, r: Rid, host: u32) {
+        let Some(replica) = self.hard.replicas.get(&r).filter(|it| !it.tainted) else { return };
+        let serves = self.is_available(r, replica);
+        let silent = self.hard.hosts[host as usize].status != crate::state::HostStatus::Up;
+        if silent {
+            return;
+        }
+        let reason = self.shrink_reason(r.c, host);
+        if serves && let Err(refusal) = self.may_disrupt(r.c, reason) {
+            return self.refuse((r.c, r.n), refusal.code, self.about_replica(r), refusal.sentence);
+        }
+        self.stop(r, host, reason);
     }
 
     /// True if running replicas can be moved; otherwise they are replaced one by one.

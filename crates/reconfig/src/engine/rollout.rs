@@ -71,9 +71,9 @@ impl Engine {
         self.rollout_progress(c);
         self.touch(c);
         let sentence = format!(
-            "{} goes from version {from} to {to}, at most {} replicas missing and {} too many",
+            "{} goes from version {from} to {to}, at most {} missing and {} too many",
             self.world.component_id(c),
-            self.budget(c),
+            super::issue::replicas(self.budget(c) as usize),
             self.settings.rolling.surge
         );
         let why = vec![("from", from.to_string()), ("to", to.to_string())];

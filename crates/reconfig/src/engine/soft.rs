@@ -2,8 +2,9 @@
 //! destructive leaves the engine before fresh observation.
 
 use crate::state::{Hard, Reason, Rid};
-use ecosystem_core::{ReplicaState, Timestamp};
+use ecosystem_core::{Placement, ReplicaId, ReplicaState, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a timer is for.
@@ -23,6 +24,10 @@ pub(crate) enum Timer {
     Replica(Rid),
     /// Compare what is believed with the ground.
     Inventory,
+    /// Look at the plan again.
+    Plan,
+    /// A window by calendar closes, or may have room again.
+    Window,
 }
 
 /// At most one moment per timer, earliest first.
@@ -200,6 +205,25 @@ pub(crate) struct Soft {
     pub(crate) serving: Vec<Option<u32>>,
     /// Hosts silent or being fenced.
     pub(crate) silent: BTreeSet<u32>,
+    /// The plan wants to be looked at.
+    pub(crate) plan_dirty: bool,
+    /// When a step of the plan last began or ended.
+    pub(crate) plan_progress: Timestamp,
+    /// It was planned anew because nothing went on.
+    pub(crate) plan_again: bool,
+    /// Where each replica is, as questions to the optimizer tell it; shared with those that are open.
+    // INVARIANT: the first host of every replica that holds one.
+    pub(crate) occupied: Arc<Placement>,
+}
+
+/// The first host of every replica that holds one.
+pub(crate) fn occupied(hard: &Hard) -> Placement {
+    let place = |(r, it): (&Rid, &crate::state::Replica)| {
+        let host = it.phase.holds().next()?;
+        let id = ReplicaId::new(hard.component_names[r.c as usize].clone(), r.n);
+        Some((id, hard.host_names[host as usize].clone()))
+    };
+    hard.replicas.iter().filter_map(place).collect()
 }
 
 impl Soft {
@@ -238,6 +262,10 @@ impl Soft {
             bucket: Bucket { micro: if trusted { u64::from(burst) * 1_000_000 } else { 0 }, at: now },
             serving: vec![None; hard.comps.len()],
             silent: BTreeSet::new(),
+            plan_dirty: false,
+            plan_progress: now,
+            plan_again: false,
+            occupied: Arc::new(occupied(hard)),
         }
     }
 

@@ -30,6 +30,8 @@ pub struct ReplicaView {
     pub compromised: bool,
     /// True if it goes away once it is stopped.
     pub retiring: bool,
+    /// True if it failed all its attempts and waits for an operator.
+    pub failed: bool,
 }
 
 /// One host as the engine sees it.
@@ -114,6 +116,7 @@ impl Engine {
             healthy: !self.soft.unhealthy.contains_key(r),
             compromised: it.tainted,
             retiring: it.retire,
+            failed: self.has_failed(*r, it),
         })
     }
 
@@ -222,19 +225,49 @@ impl Engine {
 
     /// True if nothing is under way or waits, everything wanted serves, and no host is in doubt.
     pub fn is_settled(&self) -> bool {
-        let comps = (0..super::dense(self.hard.comps.len())).all(|c| {
+        self.unsettled().is_empty()
+    }
+
+    /// Moves of the plan that are not over, detours included, in the order of the plan.
+    pub fn planned(&self) -> impl Iterator<Item = (ReplicaId, HostId)> {
+        self.hard.plan.values().map(|step| (self.replica_id(step.r), self.world.host_id(step.to).clone()))
+    }
+
+    /// What is under way, waits, or is in doubt, each as a sentence that begins with the component, host or action it
+    /// is about; nothing = settled. O(live objects).
+    pub fn unsettled(&self) -> Vec<String> {
+        let mut open = Vec::new();
+        if !self.soft.trusted {
+            open.push("engine: waits for the inventory".to_owned());
+        }
+        for &h in &self.soft.silent {
+            open.push(format!("{}: silent or being fenced", self.world.host_id(h)));
+        }
+        for c in 0..super::dense(self.hard.comps.len()) {
             let comp = &self.hard.comps[c as usize];
-            comp.rollout.is_none()
-                && comp.queued.is_none()
-                && comp.isolation.is_none()
-                && self.hard.of(c).count() == comp.desired as usize
-                && self.available(c) == comp.desired
-        });
-        self.soft.trusted
-            && self.hard.actions.is_empty()
-            && self.soft.silent.is_empty()
-            && comps
-            && self.hard.replicas.values().all(|it| matches!(it.phase, Phase::Running { .. }))
+            let (there, serving) = (self.hard.of(c).count(), self.available(c));
+            let what = match () {
+                () if comp.isolation.is_some() => "is isolated".to_owned(),
+                () if comp.rollout.is_some() => "changes its version".to_owned(),
+                () if comp.queued.is_some() => "has a version that waits for its turn".to_owned(),
+                () if there != comp.desired as usize || serving != comp.desired => {
+                    format!("{there} replicas exist and {serving} serve, {} are wanted", comp.desired)
+                }
+                () => continue,
+            };
+            open.push(format!("{}: {what}", self.world.component_id(c)));
+        }
+        for (r, it) in &self.hard.replicas {
+            if !matches!(it.phase, Phase::Running { .. }) {
+                open.push(format!("{}: {}", self.replica_id(*r), it.phase.word()));
+            }
+        }
+        open.extend(self.planned().map(|(r, host)| format!("{r}: a plan moves it to {host}")));
+        open.extend(self.hard.actions.iter().map(|(id, it)| {
+            let about = it.task.replica().map_or_else(String::new, |r| format!(" on {}", self.replica_id(r)));
+            format!("action {id}: unfinished{about} ({})", it.reason.word())
+        }));
+        open
     }
 
     /// Two engines with the same hard state: what survives a crash is equal.

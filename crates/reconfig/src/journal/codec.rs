@@ -4,8 +4,8 @@ use super::bytes::{Reader, Writer};
 use crate::error::JournalError;
 use crate::event::DeathEvidence;
 use crate::state::{
-    Approving, Change, Comp, End, Host, HostStatus, InFlight, Phase, Reason, Replica, Rid, Rollout, Stage,
-    Task,
+    Approving, Change, Comp, End, Host, HostStatus, InFlight, Phase, Planned, Reason, Replica, Rid, Rollout,
+    Stage, Task,
 };
 use ecosystem_core::{
     BitsPerSecond, Bytes, ComponentId, HostId, MigrationMode, Millicores, Resources, Version,
@@ -79,6 +79,19 @@ pub(super) fn write(w: &mut Writer, change: &Change) {
             w.uint(*id);
             w.flag(*granted);
         }
+        Change::Step(id, step) => {
+            w.byte(14);
+            w.uint((*id).into());
+            write_rid(w, step.r);
+            w.uint(step.to.into());
+            w.byte(step.reason as u8);
+            write_set(w, &step.after);
+            w.uint(step.failures.into());
+        }
+        Change::StepGone(id) => {
+            w.byte(15);
+            w.uint((*id).into());
+        }
     }
 }
 
@@ -100,8 +113,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Read<Change> {
         9 => Change::Gone(read_rid(r)?),
         10 => {
             let id = r.uint("action")?;
-            let reason = r.byte("reason")?;
-            let reason = *Reason::ALL.get(reason as usize).ok_or_else(|| r.bad("reason, 0 to 6"))?;
+            let reason = read_reason(r)?;
             Change::Begun(id, InFlight { reason, task: read_task(r)? })
         }
         11 => {
@@ -123,8 +135,25 @@ pub(super) fn read(r: &mut Reader<'_>) -> Read<Change> {
             Change::Asked(id, about)
         }
         13 => Change::Answered(r.uint("approval")?, r.flag("granted")?),
-        _ => return Err(r.bad("kind of change, 1 to 13")),
+        14 => {
+            let id = r.u32("step")?;
+            let step = Planned {
+                r: read_rid(r)?,
+                to: r.u32("host")?,
+                reason: read_reason(r)?,
+                after: read_set(r)?,
+                failures: r.u32("failed attempts")?,
+            };
+            Change::Step(id, Box::new(step))
+        }
+        15 => Change::StepGone(r.u32("step")?),
+        _ => return Err(r.bad("kind of change, 1 to 15")),
     })
+}
+
+fn read_reason(r: &mut Reader<'_>) -> Read<Reason> {
+    let reason = r.byte("reason")?;
+    Reason::ALL.get(reason as usize).copied().ok_or_else(|| r.bad("reason, 0 to 6"))
 }
 
 fn write_subject(w: &mut Writer, about: Approving) {
@@ -423,6 +452,11 @@ fn write_task(w: &mut Writer, task: &Task) {
             put(16, &[rid(r).0, rid(r).1, u64::from(*host)]);
             w.text(name);
         }
+        Task::Resize { r, host, from, to } => {
+            put(17, &[rid(r).0, rid(r).1, u64::from(*host)]);
+            write_size(w, from);
+            write_size(w, to);
+        }
     }
 }
 
@@ -468,6 +502,7 @@ fn read_task(r: &mut Reader<'_>) -> Read<Task> {
         16 => {
             Task::Restore { r: read_rid(r)?, host: r.u32("host")?, name: Arc::from(r.text("snapshot name")?) }
         }
-        _ => return Err(r.bad("task, 1 to 16")),
+        17 => Task::Resize { r: read_rid(r)?, host: r.u32("host")?, from: read_size(r)?, to: read_size(r)? },
+        _ => return Err(r.bad("task, 1 to 17")),
     })
 }

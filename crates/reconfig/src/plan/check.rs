@@ -17,8 +17,24 @@ pub fn check_plan(problem: &PlanProblem, settings: &PlanSettings, plan: &Plan) -
             break;
         }
     }
+    check_budgets(problem, plan, &mut found);
     check_orders(problem, plan, &mut found);
     found
+}
+
+/// Steps of a budget's members that are under way at the beginning of any of them.
+fn check_budgets(problem: &PlanProblem, plan: &Plan, found: &mut Vec<String>) {
+    for rule in &problem.rules {
+        let PlanRule::Budget { members, at_once } = rule else { continue };
+        let own: Vec<&Step> = plan.steps.iter().filter(|step| members.contains(&step.item)).collect();
+        for step in &own {
+            let moment = step.start_ms;
+            let busy = own.iter().filter(|it| it.start_ms <= moment && moment < it.end_ms).count();
+            if busy > *at_once {
+                found.push(format!("at {moment} ms {busy} members are under way, at most {at_once} may be"));
+            }
+        }
+    }
 }
 
 /// Each item's steps lead from its place to its goal, one after the other, with the right duration.
@@ -165,6 +181,8 @@ fn check_rules(
                     found.push(format!("at {moment} ms members that must be apart share a domain"));
                 }
             }
+            // Judged over the steps as a whole.
+            PlanRule::Budget { .. } => {}
             PlanRule::Spread { members, group, min_domains } => {
                 let count = |spots: &dyn Fn(usize) -> Option<usize>| {
                     members

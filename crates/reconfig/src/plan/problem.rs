@@ -102,15 +102,23 @@ pub enum PlanRule {
         /// For each host whether it may be used.
         allowed: Vec<bool>,
     },
+    /// At most so many members have a step under way at a time: a disruption budget.
+    Budget {
+        /// Items.
+        members: Vec<usize>,
+        /// How many at once.
+        at_once: usize,
+    },
 }
 
 impl PlanRule {
     /// The items it binds.
     pub fn members(&self) -> &[usize] {
         match self {
-            Self::Apart { members, .. } | Self::Spread { members, .. } | Self::Fence { members, .. } => {
-                members
-            }
+            Self::Apart { members, .. }
+            | Self::Spread { members, .. }
+            | Self::Fence { members, .. }
+            | Self::Budget { members, .. } => members,
         }
     }
 }
@@ -294,6 +302,7 @@ impl PlanProblem {
             let length = match rule {
                 PlanRule::Apart { group, .. } | PlanRule::Spread { group, .. } => group.len(),
                 PlanRule::Fence { allowed, .. } => allowed.len(),
+                PlanRule::Budget { .. } => hosts,
             };
             if length != hosts {
                 return Err(PlanError::Unknown { what: "host", index: length, count: hosts });

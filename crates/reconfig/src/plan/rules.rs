@@ -25,6 +25,11 @@ impl Scheduler<'_> {
                 self.domains(members, group, Some((i, target))) >= (*min_domains).min(now)
             }
             PlanRule::Fence { allowed, .. } => target.is_none_or(|b| allowed[b]),
+            PlanRule::Budget { members, at_once } => {
+                let busy =
+                    members.iter().filter(|&&m| m != i && self.progress[m] == Progress::Moving).count();
+                busy < *at_once
+            }
         }
     }
 

@@ -199,6 +199,7 @@ impl Checker {
             ActionKind::Start { host, .. }
             | ActionKind::Stop { host, .. }
             | ActionKind::Snapshot { host, .. }
+            | ActionKind::Resize { host, .. }
             | ActionKind::Fence { host } => vec![host],
             ActionKind::Migrate { from, to, .. } => vec![from, to],
             _ => Vec::new(),

@@ -2,8 +2,8 @@
 
 use super::simulator::{Due, Instance, Running, SimHost, Simulator, as_state, place_of};
 use ecosystem_core::{
-    ActionId, ActionKind, ActionOutcome, ActionRequest, HostId, HypervisorEvent, ReplicaId, ReplicaState,
-    Resources, Version,
+    ActionId, ActionKind, ActionOutcome, ActionRequest, HostId, HypervisorEvent, MigrationMode, ReplicaId,
+    ReplicaState, Resources, Version,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +51,13 @@ impl Simulator {
                 }
                 self.schedule(self.settings.stop, Due::Complete(id));
             }
-            ActionKind::Migrate { replica, from, to, .. } => self.begin_copy(id, replica, from, to),
+            ActionKind::Migrate { replica, from, to, mode } => self.begin_copy(id, replica, from, to, *mode),
+            ActionKind::Resize { replica, host, resources } => {
+                if !self.has_room_for(replica, host, resources) {
+                    return self.finish(id, failed("does not run, or there is no room"));
+                }
+                self.schedule(self.settings.quick, Due::Complete(id));
+            }
             ActionKind::Probe { replica, host } => {
                 let seen = self.instances.get(&(replica.clone(), host.clone()));
                 let outcome = ActionOutcome::Seen {
@@ -66,7 +72,24 @@ impl Simulator {
         }
     }
 
-    fn begin_copy(&mut self, id: ActionId, replica: &ReplicaId, from: &HostId, to: &HostId) {
+    /// True if a replica runs on a host and could have this size there.
+    fn has_room_for(&self, replica: &ReplicaId, host: &HostId, size: &Resources) -> bool {
+        let Some(it) = self.instances.get(&(replica.clone(), host.clone())) else { return false };
+        let runs = matches!(it.state, Running::Serving | Running::Unhealthy);
+        let fits = self.usage(host).is_some_and(|(used, room)| {
+            used.saturating_sub(&it.resources).saturating_add(size).fits_in(&room)
+        });
+        runs && fits
+    }
+
+    fn begin_copy(
+        &mut self,
+        id: ActionId,
+        replica: &ReplicaId,
+        from: &HostId,
+        to: &HostId,
+        mode: MigrationMode,
+    ) {
         let source = self.instances.get(&(replica.clone(), from.clone())).cloned();
         let target_free = !self.instances.contains_key(&(replica.clone(), to.clone()));
         let reachable = self.hosts.get(to).is_some_and(SimHost::answers);
@@ -79,7 +102,14 @@ impl Simulator {
         if !fits {
             return self.finish(id, failed("no room on the target"));
         }
-        let time = self.copy_time(replica, source.resources.memory);
+        let mut time = self.copy_time(replica, source.resources.memory);
+        if mode == MigrationMode::Cold {
+            // Stopped, moved, started.
+            time = time + self.settings.stop + self.settings.boot.1;
+            if let Some(it) = self.instances.get_mut(&(replica.clone(), from.clone())) {
+                it.state = Running::Stopping;
+            }
+        }
         let incoming = Instance { state: Running::Incoming, ..source };
         self.instances.insert((replica.clone(), to.clone()), incoming);
         self.schedule(time, Due::Complete(id));
@@ -103,7 +133,9 @@ impl Simulator {
         match &request.kind {
             ActionKind::Start { replica, host, version, .. } => {
                 let key = (replica.clone(), host.clone());
-                let bad = self.bad.contains(&(replica.component().clone(), version.as_str().to_owned()));
+                let component = replica.component();
+                let bad = self.bad.contains(&(component.clone(), version.as_str().to_owned()))
+                    || self.bad_hosts.contains(&(component.clone(), host.clone()));
                 let fails = bad || self.rng.chance(self.settings.start_fails_permille);
                 match self.instances.get_mut(&key) {
                     Some(it) if it.state == Running::Serving => self.finish(id, ActionOutcome::DONE),
@@ -122,7 +154,9 @@ impl Simulator {
                 self.instances.remove(&(replica.clone(), host.clone()));
                 self.finish(id, ActionOutcome::DONE);
             }
-            ActionKind::Migrate { replica, from, to, .. } => self.switch_over(id, replica, from, to),
+            ActionKind::Migrate { replica, from, to, mode } => {
+                self.switch_over(id, replica, from, to, *mode == MigrationMode::Cold);
+            }
             ActionKind::Snapshot { replica, host, .. } => {
                 let there = self.instances.contains_key(&(replica.clone(), host.clone()));
                 self.finish(id, if there { ActionOutcome::DONE } else { failed("does not run") });
@@ -199,23 +233,41 @@ impl Simulator {
                 ActionOutcome::DONE
             }
             ActionKind::Migrate { replica, from, to, .. } => {
-                let _ = from;
                 self.instances.remove(&(replica.clone(), to.clone()));
+                self.serve_again(replica, from);
                 failed("the connection broke")
+            }
+            ActionKind::Resize { replica, host, resources } if goes_on => {
+                self.resize(&(replica.clone(), host.clone()), resources)
             }
             _ => failed("the host does not answer"),
         };
         self.ended.insert(id, outcome);
     }
 
-    fn switch_over(&mut self, id: ActionId, replica: &ReplicaId, from: &HostId, to: &HostId) {
+    /// What was stopped for a move that came to nothing runs where it was.
+    fn serve_again(&mut self, replica: &ReplicaId, from: &HostId) {
+        if let Some(it) = self.instances.get_mut(&(replica.clone(), from.clone()))
+            && it.state == Running::Stopping
+        {
+            it.state = Running::Serving;
+        }
+    }
+
+    fn switch_over(&mut self, id: ActionId, replica: &ReplicaId, from: &HostId, to: &HostId, cold: bool) {
         let (source, target) = ((replica.clone(), from.clone()), (replica.clone(), to.clone()));
         let sound = self.hosts.get(to).is_some_and(SimHost::answers)
-            && self.instances.get(&source).is_some_and(|it| it.state == Running::Serving)
+            && self
+                .instances
+                .get(&source)
+                .is_some_and(|it| it.state == if cold { Running::Stopping } else { Running::Serving })
             && self.instances.contains_key(&target);
         let unclear = self.rng.chance(self.settings.switch_over_unclear_permille);
         if !sound || (unclear && self.rng.chance(500)) {
             self.instances.remove(&target);
+            if cold {
+                self.serve_again(replica, from);
+            }
             let outcome = if unclear { uncertain() } else { failed("the copy broke off") };
             return self.finish(id, outcome);
         }
@@ -232,8 +284,11 @@ impl Simulator {
             return self.finish(id, failed("has ended or was never taken"));
         };
         match &request.kind {
-            ActionKind::Migrate { replica, to, .. } => {
+            ActionKind::Migrate { replica, from, to, mode } => {
                 self.instances.remove(&(replica.clone(), to.clone()));
+                if *mode == MigrationMode::Cold {
+                    self.serve_again(replica, from);
+                }
             }
             ActionKind::Start { replica, host, .. } => {
                 self.instances.remove(&(replica.clone(), host.clone()));

@@ -109,6 +109,10 @@ pub enum Fault {
     HostDegraded(HostId),
     /// Works again; empty if it was without power.
     HostRepaired(HostId),
+    /// Has power again and boots empty; its network is as before.
+    HostPowered(HostId),
+    /// Its network works again; its power is as before.
+    HostReconnected(HostId),
     /// Its power controller does not answer: it cannot be fenced.
     FenceBroken(HostId),
     /// One replica stops by itself.
@@ -117,6 +121,10 @@ pub enum Fault {
     ReplicaUnhealthy(ReplicaId),
     /// Starts of this version fail from now on.
     BadVersion(ComponentId, Version),
+    /// Starts of the component fail on this host from now on.
+    StartsFail(ComponentId, HostId),
+    /// Starts of the component succeed again, whatever their version and wherever they are.
+    StartsSucceed(ComponentId),
 }
 
 impl Fault {
@@ -128,9 +136,13 @@ impl Fault {
             | Self::HostPartition(host)
             | Self::HostDegraded(host)
             | Self::HostRepaired(host)
+            | Self::HostPowered(host)
+            | Self::HostReconnected(host)
             | Self::FenceBroken(host) => host.to_string(),
             Self::ReplicaCrash(replica) | Self::ReplicaUnhealthy(replica) => replica.to_string(),
-            Self::BadVersion(component, _) => component.to_string(),
+            Self::BadVersion(component, _)
+            | Self::StartsFail(component, _)
+            | Self::StartsSucceed(component) => component.to_string(),
         }
     }
 }
@@ -207,7 +219,9 @@ pub struct Simulator {
     pub(super) actions: BTreeMap<ActionId, ActionRequest>,
     pub(super) ended: BTreeMap<ActionId, ActionOutcome>,
     pub(super) epoch: u64,
+    /// Versions and hosts on which starts fail.
     pub(super) bad: BTreeSet<(ComponentId, String)>,
+    pub(super) bad_hosts: BTreeSet<(ComponentId, HostId)>,
     dirty_rates: BTreeMap<ComponentId, u64>,
     requests: BTreeMap<ComponentId, Resources>,
     loads: BTreeMap<ComponentId, Load>,
@@ -242,6 +256,7 @@ impl Simulator {
             ended: BTreeMap::new(),
             epoch: 0,
             bad: BTreeSet::new(),
+            bad_hosts: BTreeSet::new(),
             dirty_rates: ecosystem.components().map(|c| (c.id.clone(), c.dirty_bytes_per_second)).collect(),
             requests: ecosystem
                 .components()
@@ -328,6 +343,8 @@ impl Simulator {
             | Fault::HostPartition(id)
             | Fault::HostDegraded(id)
             | Fault::HostRepaired(id)
+            | Fault::HostPowered(id)
+            | Fault::HostReconnected(id)
             | Fault::FenceBroken(id) => self.hosts.get_mut(id).map(|host| (id, host)),
             _ => None,
         };
@@ -337,6 +354,8 @@ impl Simulator {
             (Fault::HostPartition(_), Some((_, host))) => host.cut_off = true,
             (Fault::HostDegraded(_), Some((_, host))) => host.degraded = true,
             (Fault::FenceBroken(_), Some((_, host))) => host.fence_broken = true,
+            (Fault::HostPowered(_), Some((_, host))) => (host.powered, host.hung) = (true, false),
+            (Fault::HostReconnected(_), Some((_, host))) => host.cut_off = false,
             (Fault::HostRepaired(_), Some((_, host))) => {
                 let room = host.room.clone();
                 *host = SimHost {
@@ -366,6 +385,13 @@ impl Simulator {
             (Fault::BadVersion(component, version), _) => {
                 self.bad.insert((component.clone(), version.as_str().to_owned()));
             }
+            (Fault::StartsFail(component, host), _) => {
+                self.bad_hosts.insert((component.clone(), host.clone()));
+            }
+            (Fault::StartsSucceed(component), _) => {
+                self.bad.retain(|(of, _)| of != component);
+                self.bad_hosts.retain(|(of, _)| of != component);
+            }
             _ => {}
         }
     }
@@ -373,6 +399,7 @@ impl Simulator {
     /// Ends all faults.
     pub fn calm(&mut self) {
         self.bad.clear();
+        self.bad_hosts.clear();
         let quiet = &mut self.settings;
         quiet.lost_permille = 0;
         quiet.late_permille = 0;
