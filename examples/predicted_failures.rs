@@ -15,7 +15,7 @@ use vm_ecosystem::model::{
     Bytes, Component, Ecosystem, Host, HostId, Infrastructure, Kind, Millicores, Placement, Rack, Region,
     ReplicaId, Resources, Zone,
 };
-use vm_ecosystem::reconfig::sim::{Drill, Fault, Input, Running, SimSettings};
+use vm_ecosystem::reconfig::sim::{Drill, Fault, Input, Running, SimRng, SimSettings};
 use vm_ecosystem::reconfig::{Event, Order, Settings};
 
 type Failure = Box<dyn std::error::Error>;
@@ -24,19 +24,6 @@ const FAILURES: u64 = 10;
 const SPAN_S: u64 = 2 * 86_400;
 /// After a failure the ground is looked at every second for so long.
 const WATCHED_S: u64 = 900;
-
-/// `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % bound
-    }
-}
 
 fn host(h: u64) -> Result<HostId, Failure> {
     Ok(format!("h{h:02}").parse()?)
@@ -78,7 +65,7 @@ fn play(seed: u64, predicts: bool) -> Result<u64, Failure> {
     let mut settings = Settings::default();
     settings.detection.suspect_after = Duration::from_secs(20);
     let mut drill = Drill::new(settings, &apps, &fleet, &placement, world)?;
-    let mut random = Random(seed);
+    let mut random = SimRng::new(seed, 3);
     let order = |order| Input::Event(Event::Order { order, by: Arc::from("operator") });
     let predicted =
         |host| Event::PredictedFailure { host, within: Duration::from_secs(1_800), permille: 800 };

@@ -52,7 +52,9 @@ impl Story {
     }
 
     fn resting(&self, service: &ComponentId) -> Option<Place> {
-        self.place(service).filter(|place| place.serves && !place.moves)
+        let engine = self.drill.engine().filter(|it| !it.frozen(service))?;
+        let frozen = |host: &HostId| engine.hosts().any(|it| it.host == *host && it.frozen);
+        self.place(service).filter(|place| place.serves && !place.moves && !frozen(&place.host))
     }
 
     /// Services go back where they belong: to the best host of their group, or where maintenance took them from.
@@ -61,7 +63,9 @@ impl Story {
             let company = self.company(&service);
             // The first of those that travel together decides for all.
             let first = company.iter().find(|member| self.resting(member).is_some());
-            if first != Some(&service) || company.iter().any(|it| self.stay.contains(it) || broken.contains(it)) {
+            if first != Some(&service)
+                || company.iter().any(|it| self.stay.contains(it) || broken.contains(it))
+            {
                 continue;
             }
             let Some(place) = self.resting(&service) else { continue };

@@ -49,4 +49,5 @@ pub use drill::{Approvals, Drill, DrillError, Input, TimelineEntry, TimelineKind
 pub use greedy::place_greedily;
 pub use liveness::Starved;
 pub use load::Load;
+pub use rng::SimRng;
 pub use simulator::{Fault, Running, SimError, SimSettings, Simulator};

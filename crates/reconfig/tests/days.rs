@@ -10,32 +10,19 @@ mod common;
 
 use common::{cid, hid, infrastructure, rid, shop, spread, story};
 use ecosystem_core::Version;
-use ecosystem_reconfig::sim::{Approvals, Drill, Fault, Input, Load, SimSettings};
+use ecosystem_reconfig::sim::{Approvals, Drill, Fault, Input, Load, SimRng, SimSettings};
 use ecosystem_reconfig::{Event, Order, Scope, Settings};
 use std::sync::Arc;
 use std::time::Duration;
 
 const HOUR_S: u64 = 3_600;
 
-/// `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
 fn order(order: Order) -> Input {
     Input::Event(Event::Order { order, by: Arc::from("ann") })
 }
 
 /// One thing that goes wrong or is ordered, and what ends it.
-fn trouble(random: &mut Random) -> (Input, Option<Input>) {
+fn trouble(random: &mut SimRng) -> (Input, Option<Input>) {
     let host = hid(&format!("h{}", random.below(6)));
     let component = cid(["web", "api", "db", "cache"][usize::try_from(random.below(4)).unwrap()]);
     let repaired = Some(Input::Fault(Fault::HostRepaired(host.clone())));
@@ -68,7 +55,7 @@ fn day(seed: u64) -> Drill {
     (world.heartbeat, world.report) = (Duration::from_secs(60), Duration::from_secs(240));
     let mut drill = Drill::new(settings, &shop(), &infrastructure(6), &spread(), world).unwrap();
     drill.set_approvals(Approvals::GrantAfter(Duration::from_secs(600)));
-    let mut random = Random(seed);
+    let mut random = SimRng::new(seed, 3);
     for _ in 0..12 {
         let (begins, ends) = trouble(&mut random);
         let at = random.below(20 * HOUR_S);

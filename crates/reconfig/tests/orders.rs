@@ -300,8 +300,8 @@ fn windows_by_calendar_hold_back_voluntary_disruptions_until_they_close() {
     let mut drill =
         Drill::new(settings, &shop(), &infrastructure(6), &spread(), SimSettings::default()).unwrap();
     drill.event_at(Duration::from_secs(60), order(Order::SetReplicas(cid("web"), 2)));
-    drill.event_at(Duration::from_secs(90), order(Order::Move(rid("cache", 0), hid("h4"))));
-    drill.fault_at(Duration::from_secs(120), Fault::HostCrash(hid("h1")));
+    drill.event_at(Duration::from_secs(90), order(Order::Move(rid("api", 0), hid("h4"))));
+    drill.fault_at(Duration::from_secs(120), Fault::HostCrash(hid("h3")));
     drill.run_for(Duration::from_secs(3_000));
     let count =
         |drill: &Drill, code: &str| drill.timeline().iter().filter(|entry| entry.code == code).count();
@@ -375,4 +375,66 @@ fn a_lost_stop_of_a_replica_that_goes_for_good_is_made_up_for() {
         }
     }
     assert!(stopped_again, "{:?}", engine.unsettled());
+}
+
+/// A migration that was escalated may still switch over: what its source says is not believed before the executor
+/// answered that it gave it up, or could not.
+#[test]
+fn an_escalated_migration_is_given_up_before_its_source_is_believed() {
+    for vouched in [false, true] {
+        let mut engine = engine(Settings::default(), &shop(), &spread());
+        let mut second = 1;
+        tell(&mut engine, second, order(Order::Move(rid("web", 0), hid("h4"))));
+        let mut aborts = Vec::new();
+        // The executor says nothing about the migration for two hours; probes of the source say that it runs there.
+        while second < 7_200 {
+            second += 5;
+            let mut actions = Vec::new();
+            for h in 0..6 {
+                actions.extend(tell(&mut engine, second, Event::Heartbeat(hid(&format!("h{h}")))));
+            }
+            engine.handle_timeout(at(second));
+            actions.extend(drain(&mut engine));
+            answer_probes(&mut engine, second, actions, &mut aborts);
+        }
+        assert!(engine.counters().escalated > 0 && aborts.len() > 1, "{:?}", engine.unsettled());
+        let of = |engine: &Engine| engine.replicas().find(|it| it.replica == rid("web", 0)).unwrap();
+        assert_eq!(
+            (of(&engine).phase, of(&engine).hosts.len()),
+            ("uncertain", 2),
+            "both sides stay reserved"
+        );
+        let event = if vouched {
+            order(Order::Retry(cid("web")))
+        } else {
+            let outcome = ActionOutcome::Failed { reason: Arc::from("has ended") };
+            Event::Hypervisor(HypervisorEvent::Finished { action: *aborts.last().unwrap(), outcome })
+        };
+        let actions = tell(&mut engine, second, event);
+        answer_probes(&mut engine, second, actions, &mut aborts);
+        assert_eq!((of(&engine).phase, of(&engine).hosts), ("running", vec![hid("h0")]));
+    }
+}
+
+/// Says of every replica that is probed on `h0` that it runs there; remembers what is to be aborted.
+fn answer_probes(
+    engine: &mut Engine,
+    second: u64,
+    actions: Vec<Action>,
+    aborts: &mut Vec<ecosystem_core::ActionId>,
+) {
+    let mut open = actions;
+    while let Some(action) = open.pop() {
+        let Action::Execute(request) = action else { continue };
+        match request.kind {
+            ActionKind::Probe { host, .. } if host == hid("h0") => {
+                let outcome =
+                    ActionOutcome::Seen { state: ReplicaState::Running, version: Version::new("1.0") };
+                let answer = HypervisorEvent::Finished { action: request.id, outcome };
+                open.extend(tell(engine, second, Event::Hypervisor(answer)));
+            }
+            ActionKind::Abort { .. } => aborts.push(request.id),
+            _ => {}
+        }
+    }
 }

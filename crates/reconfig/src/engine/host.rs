@@ -313,7 +313,7 @@ impl Engine {
                 Phase::Doubt { a: if a == h { b } else { a }, b: None, action }
             }
             phase => {
-                if let Some(action) = phase.action() {
+                if let Some(action) = phase.action().filter(|id| self.hard.actions.contains_key(id)) {
                     let end = if matches!(phase, Phase::Stopping { .. }) { End::Done } else { End::Failed };
                     changes.push(Change::Ended(action, end));
                 }

@@ -276,6 +276,16 @@ impl Engine {
             self.soft.waiting.remove(&r);
         }
         self.soft.timers.clear(Timer::Component(c));
+        // Whoever orders that vouches for it: escalated migrations of the component are over.
+        let doubted: Vec<u64> = self
+            .hard
+            .of(c)
+            .filter_map(|(_, it)| it.phase.action())
+            .filter(|&action| self.is_escalated(action))
+            .collect();
+        for action in doubted {
+            self.is_over(action);
+        }
         self.ask_again(c);
         self.touch(c);
         let sentence = format!("{id} is tried again by order of {by}");

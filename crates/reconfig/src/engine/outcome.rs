@@ -4,7 +4,7 @@ use super::Engine;
 use super::soft::Timer;
 use crate::event::DeathEvidence;
 use crate::state::{Change, End, HostStatus, InFlight, Phase, Reason, Replica, Rid, Task};
-use ecosystem_core::{ActionOutcome, ReplicaState};
+use ecosystem_core::{ActionOutcome, Capability, ReplicaState};
 
 impl Engine {
     /// The executor says how an action ended. Unknown numbers are late or doubled answers and change nothing.
@@ -74,12 +74,12 @@ impl Engine {
             }
             Task::PowerDown { host } => self.powered_down(id, host),
             Task::Resize { .. } => self.resized(id, task, None),
-            Task::Release { .. }
-            | Task::Cordon { .. }
-            | Task::Shift { .. }
-            | Task::Restore { .. }
-            | Task::Abort { .. } => {
+            Task::Release { .. } | Task::Cordon { .. } | Task::Shift { .. } | Task::Restore { .. } => {
                 self.end(id, End::Done, Vec::new());
+            }
+            Task::Abort { action } => {
+                self.end(id, End::Done, Vec::new());
+                self.is_over(action);
             }
         }
     }
@@ -119,8 +119,11 @@ impl Engine {
                 let about = vec![("because", why.to_owned())];
                 self.notify("order-failed", crate::action::NoteSubject::Engine, about, sentence);
             }
-            Task::Release { .. } | Task::Cordon { .. } | Task::Abort { .. } => {
+            Task::Release { .. } | Task::Cordon { .. } => self.end(id, End::Failed, Vec::new()),
+            Task::Abort { action } => {
+                // It ended before, passed its pivot, or was never taken: over, whichever it was.
                 self.end(id, End::Failed, Vec::new());
+                self.is_over(action);
             }
         }
     }
@@ -140,6 +143,8 @@ impl Engine {
             Task::Start { r, host } | Task::Stop { r, host } => (r, host, None),
             Task::Migrate { r, from, to, .. } => (r, from, Some(to)),
             Task::Resize { r, .. } => return self.resize_unclear(id, r),
+            // No answer says nothing about what was to be given up.
+            Task::Abort { .. } => return self.end(id, End::Failed, Vec::new()),
             _ => return self.action_failed(id, &task, why),
         };
         self.soft.timers.clear(Timer::Action(id));
@@ -165,7 +170,9 @@ impl Engine {
         let Some(Phase::Doubt { a, b, action }) = self.hard.replicas.get(&r).map(|it| it.phase) else {
             return;
         };
-        if (self.is_frozen(r.c) && action == 0) || self.soft.timers.is_set(Timer::Action(action)) {
+        if (self.is_frozen(r.c) && self.is_escalated(action))
+            || self.soft.timers.is_set(Timer::Action(action))
+        {
             return;
         }
         let answered =
@@ -212,7 +219,7 @@ impl Engine {
         if doubt.rounds < self.settings.patience.probes {
             return self.probe_doubt(r);
         }
-        if action > 0 {
+        if !self.is_escalated(action) {
             return self.escalate(r, action);
         }
         let again = self.soft.now.saturating_add(self.settings.patience.retry);
@@ -234,6 +241,9 @@ impl Engine {
         let task = self.hard.actions.get(&action).map(|it| it.task.clone());
         if let Some(host) = runs_on {
             let open = doubt.open;
+            if action > 0 && task.is_none() && b.is_some() && host == a {
+                return self.wait_until_over(r, action);
+            }
             if open && matches!(task, Some(Task::Migrate { to, .. }) if to != host) {
                 return self.submit_again(r, action);
             }
@@ -243,7 +253,10 @@ impl Engine {
                     self.end_with_phase(action, End::Failed, r, Phase::Unwinding { host });
                 }
                 Some(Task::Migrate { to, .. }) if to != host => {
+                    let again = self.soft.now.saturating_add(self.settings.patience.retry);
                     self.land(action, End::Failed, r, host);
+                    self.rest(r, again);
+                    self.plan_step_failed(r, "it runs where it was");
                 }
                 Some(_) => self.runs(action, r, host),
                 None => self.set_phase(r, Phase::Running { host }),
@@ -286,17 +299,51 @@ impl Engine {
         self.hand_out(action);
     }
 
+    /// True if nobody works on the action of a doubt any more: 0, or escalated and not known to be over.
+    pub(super) fn is_escalated(&self, action: u64) -> bool {
+        action == 0 || !self.hard.actions.contains_key(&action)
+    }
+
     /// Nobody can tell how an action ended: an operator is called, its reservation stays, and it is looked into again.
+    /// A migration may switch over even now, so what its source says is believed only once the executor answered that
+    /// it gave it up, or could not any more; the number stays with the doubt until then.
     fn escalate(&mut self, r: Rid, action: u64) {
         let Some(Phase::Doubt { a, b, .. }) = self.hard.replicas.get(&r).map(|it| it.phase) else { return };
-        self.end_with_phase(action, End::Escalated, r, Phase::Doubt { a, b, action: 0 });
+        let moves = matches!(self.hard.actions.get(&action).map(|it| &it.task), Some(Task::Migrate { .. }));
+        let stays = moves && b.is_some() && self.settings.capabilities.has(Capability::Abort);
+        let kept = if stays { action } else { 0 };
+        self.end_with_phase(action, End::Escalated, r, Phase::Doubt { a, b, action: kept });
         self.doubt_anew(r, false, 0);
-        let again = self.soft.now.saturating_add(self.settings.patience.retry);
-        self.soft.timers.set(Timer::Replica(r), again);
         let name = self.replica_id(r);
         let sentence = format!("{name} does not answer; action {action} is escalated, its reservation stays");
         let why = vec![("action", action.to_string())];
         self.notify("action-escalated", self.about_replica(r), why, sentence);
+        self.wait_until_over(r, kept);
+    }
+
+    /// Looks again after a while; an escalated migration is given up meanwhile.
+    fn wait_until_over(&mut self, r: Rid, action: u64) {
+        let aborts = |it: &InFlight| matches!(it.task, Task::Abort { action: of } if of == action);
+        if action > 0 && !self.hard.actions.values().any(aborts) {
+            self.begin(&Task::Abort { action }, Reason::Recovery, |_| Vec::new());
+        }
+        self.doubt_anew(r, false, 0);
+        let again = self.soft.now.saturating_add(self.settings.patience.retry);
+        self.soft.timers.set(Timer::Replica(r), again);
+    }
+
+    /// An escalated action is over, however it ended: from now on probes are believed.
+    pub(super) fn is_over(&mut self, action: u64) {
+        let doubted = self.hard.replicas.iter().find_map(|(r, it)| match it.phase {
+            Phase::Doubt { a, b, action: of } if of == action && self.is_escalated(of) => Some((*r, a, b)),
+            _ => None,
+        });
+        if let Some((r, a, b)) = doubted.filter(|_| action > 0) {
+            self.set_phase(r, Phase::Doubt { a, b, action: 0 });
+            self.doubt_anew(r, false, 0);
+            self.soft.timers.clear(Timer::Replica(r));
+            self.probe_doubt(r);
+        }
     }
 
     /// A replica serves on a host.

@@ -28,7 +28,7 @@ impl Engine {
                     self.stop(r, host, reason.min(Reason::Recovery));
                 }
             }
-            Phase::Doubt { action: 0, .. } => {
+            Phase::Doubt { action, .. } if self.is_escalated(action) => {
                 if !self.soft.timers.is_set(Timer::Replica(r)) {
                     self.probe_doubt(r);
                 }

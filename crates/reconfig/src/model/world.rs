@@ -275,6 +275,10 @@ impl World {
             ActionKind::RemoveNetworkPolicy { component } => {
                 self.cut.remove(component);
             }
+            // What is given up does not happen later.
+            ActionKind::Abort { action } => {
+                self.orders.remove(&action.0);
+            }
             _ => {}
         }
         ActionOutcome::DONE
