@@ -76,6 +76,11 @@ fn play(file: &Value) -> Result<Value, String> {
     Ok(report(file, &story))
 }
 
+/// What became of a service, for a violation.
+fn found(places: &Map<String, Value>, service: &str) -> String {
+    places.get(service).map_or_else(|| "no such service".to_owned(), Value::to_string)
+}
+
 fn report(file: &Value, story: &Story) -> Value {
     let host_in = |text: &str| {
         let words = text.split(|c: char| c.is_whitespace() || ",;()".contains(c)).rev();
@@ -109,21 +114,21 @@ fn report(file: &Value, story: &Story) -> Value {
     if let Some(expected) = file["expect"]["final"].as_object() {
         for (service, host) in expected {
             if places.get(service).is_none_or(|place| place["host"] != *host) {
-                violations.push(format!("expected {service} on {host}, found {:?}", places.get(service)));
+                violations.push(format!("expected {service} on {host}, found {}", found(&places, service)));
             }
         }
     }
     if let Some(expected) = file["expect"]["state"].as_object() {
         for (service, state) in expected {
             if places.get(service).is_none_or(|place| place["state"] != *state) {
-                violations.push(format!("expected {service} {state}, found {:?}", places.get(service)));
+                violations.push(format!("expected {service} {state}, found {}", found(&places, service)));
             }
         }
     }
     if let Some(expected) = file["expect"]["fencing"].as_array() {
         let found: Vec<&Value> = fencing.iter().map(|it| &it["host"]).collect();
         if found != expected.iter().collect::<Vec<_>>() {
-            violations.push(format!("expected fencing of {expected:?}, found {found:?}"));
+            violations.push(format!("expected fencing of {}, found {}", json!(expected), json!(found)));
         }
     }
     json!({"timeline": timeline, "final": places, "violations": violations, "fencing": fencing})

@@ -280,6 +280,7 @@ impl Story {
         match boot {
             Some(boot) => {
                 self.off.remove(host);
+                self.closed.remove(host);
                 self.give(boot, Input::Fault(Fault::HostPowered(host.clone())));
                 self.order_after(boot + AFTER_BOOT_S, restore);
             }

@@ -29,7 +29,8 @@ pub fn answer(
     let mut settings = *settings;
     settings.explain_max = 0; // nobody reads it here
     let rules = bearable_rules(ecosystem, infrastructure, &ask.occupied);
-    let mut question = Question { ask, ecosystem, infrastructure, rules, taken: ask.occupied.as_ref().clone() };
+    let mut question =
+        Question { ask, ecosystem, infrastructure, rules, taken: ask.occupied.as_ref().clone() };
     let mut unplaceable: Vec<(ReplicaId, Arc<str>)> = Vec::new();
     let all: Vec<&Need> = ask.needs.iter().collect();
     if question.place(&all, &settings).is_err() {

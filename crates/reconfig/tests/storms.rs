@@ -77,7 +77,7 @@ fn input(kind: u8, a: u8, b: u8) -> Input {
             moves: (0..=b % 3)
                 .map(|k| {
                     let name = COMPONENTS[usize::from(a / 4 + k) % 4];
-                    (rid(name, u32::from(b / 4 % 3)), hid(&format!("h{}", (a + k) % 6)))
+                    (rid(name, u32::from(b / 4 % 3)), hid(&format!("h{}", (a % 6 + k) % 6)))
                 })
                 .collect(),
             why: why(),
