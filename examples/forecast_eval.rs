@@ -1,7 +1,10 @@
 //! Judges forecasting models on files of series by the protocol that `datasets.json` beside each file names.
 //!
-//! `cargo run --release --example forecast_eval -- FILE.csv.gz... [--dataset NAME] [--meta F] [--model auto] [--capacity 0.95]
-//! [--out F.csv] [--plot F.svg] [--every K] [--threads N]`; `--plot` draws ten of the forecasts, evenly chosen; the last line of standard output is one line of JSON.
+//! `cargo run --release --example forecast_eval -- FILE.csv.gz... [--dataset NAME] [--meta F] [--model auto,snaive,…]
+//! [--capacity 0.95] [--out F.csv] [--plot F.svg] [--every K] [--threads N]`
+//!
+//! One table per model, one row per file; `--out` writes the forecasts of the first model, `--plot` draws ten of them, evenly
+//! chosen. The last line of standard output is one line of JSON with the first model's figures over all files.
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +19,11 @@ mod plot;
 
 use vm_ecosystem::forecast::{self as fc, Fitted, Forecast, Forecaster, metrics};
 
-const USAGE: &str = "usage: forecast_eval FILE.csv[.gz]... [--dataset NAME] [--meta datasets.json] [--model NAME] \
+const USAGE: &str = "usage: forecast_eval FILE.csv[.gz]... [--dataset NAME] [--meta datasets.json] [--model NAME,NAME...] \
                      [--capacity RATE] [--out FILE.csv] [--plot FILE.svg] \
                      [--every K] [--threads N]";
-const MODELS: &str = "auto, naive, snaive, snaive-long, ets, hw, mstl-ets, mstl-theta, smoothing, lags";
+const MODELS: &str = "auto, naive, snaive, snaive-long, mean, median, ets, hw, theta, arima, mstl-ets, mstl-theta, \
+                      smoothing, lags, regression, trigonometric";
 
 /// What `datasets.json` says about one file.
 #[derive(Clone, Debug)]
@@ -59,7 +63,7 @@ struct Options {
     files: Vec<PathBuf>,
     dataset: Option<String>,
     meta: Option<PathBuf>,
-    model: String,
+    models: Vec<String>,
     capacity: Option<f64>,
     out: Option<PathBuf>,
     plot: Option<PathBuf>,
@@ -85,7 +89,7 @@ fn parse_options() -> Result<Options, String> {
         files: Vec::new(),
         dataset: None,
         meta: None,
-        model: "auto".into(),
+        models: vec!["auto".into()],
         capacity: None,
         out: None,
         plot: None,
@@ -98,7 +102,7 @@ fn parse_options() -> Result<Options, String> {
         match arg.as_str() {
             "--dataset" => o.dataset = Some(value()?),
             "--meta" => o.meta = Some(value()?.into()),
-            "--model" => o.model = value()?,
+            "--model" => o.models = value()?.split(',').map(|m| m.trim().to_owned()).collect(),
             "--out" => o.out = Some(value()?.into()),
             "--capacity" => {
                 let text = value()?;
@@ -119,8 +123,8 @@ fn parse_options() -> Result<Options, String> {
     if o.files.is_empty() {
         return Err(USAGE.into());
     }
-    if o.model == "list" || !MODELS.split(", ").any(|m| m == o.model) {
-        return Err(format!("unknown model `{}`: expected one of {MODELS}", o.model));
+    if let Some(unknown) = o.models.iter().find(|name| !MODELS.split(", ").any(|m| m == *name)) {
+        return Err(format!("unknown model `{unknown}`: expected one of {MODELS}"));
     }
     Ok(o)
 }
@@ -134,55 +138,85 @@ fn positive(text: &str, name: &str) -> Result<usize, String> {
 
 fn run() -> Result<String, String> {
     let options = parse_options()?;
-    let mut all: Vec<(String, Judged)> = Vec::new();
-    let mut csv = String::from("series,step,point,lower95,upper95\n");
-    println!(
-        "{:<24} {:>6} {:>7} {:>8} {:>8} {:>8} {:>6} {:>6} {:>6} {:>7} {:>9}",
-        "data set",
-        "series",
-        "OWA",
-        "sMAPE",
-        "MASE",
-        "median",
-        "cov95",
-        "MSIS",
-        "viol",
-        "excess",
-        "ms/series"
-    );
-    let mut panels = Vec::new();
+    let mut files = Vec::new();
     for file in &options.files {
         let protocol = read_protocol(file, &options)?;
         let tasks = read_tasks(file, &protocol, options.every)?;
-        let results = judge_all(&tasks, &protocol, &options);
-        let mut per_series: BTreeMap<&str, Vec<Judged>> = BTreeMap::new();
-        for (task, (judged, forecast)) in tasks.iter().zip(results) {
-            per_series.entry(&task.series).or_default().push(judged);
-            if options.plot.is_some() {
-                panels.push(panel(&protocol.name, task, &judged, &forecast));
+        files.push((protocol, tasks));
+    }
+    let mut line = String::new();
+    for (number, model) in options.models.iter().enumerate() {
+        print_head(model);
+        let mut all: Vec<(String, Judged)> = Vec::new();
+        let mut records = Records::default();
+        for (protocol, tasks) in &files {
+            let results = judge_all(tasks, protocol, model, &options);
+            let mut per_series: BTreeMap<&str, Vec<Judged>> = BTreeMap::new();
+            for (task, (judged, forecast)) in tasks.iter().zip(results) {
+                per_series.entry(&task.series).or_default().push(judged);
+                if number == 0 {
+                    records.take(&options, &protocol.name, task, &judged, &forecast);
+                }
             }
-            if options.out.is_some() {
-                write_forecast(&mut csv, task, &forecast);
-            }
+            let means: Vec<(String, Judged)> =
+                per_series.iter().map(|(name, folds)| ((*name).to_owned(), mean_of(folds))).collect();
+            print_row(&protocol.name, &means);
+            all.extend(means);
         }
-        let means: Vec<(String, Judged)> =
-            per_series.iter().map(|(name, folds)| ((*name).to_owned(), mean_of(folds))).collect();
-        print_row(&protocol.name, &means);
-        all.extend(means);
+        if files.len() > 1 {
+            print_row("all", &all);
+        }
+        if number == 0 {
+            records.write(&options)?;
+            line = summary(&all, options.capacity.is_some());
+        }
     }
-    if options.files.len() > 1 {
-        print_row("all", &all);
+    Ok(line)
+}
+
+fn print_head(model: &str) {
+    println!(
+        "{:<24} {:>6} {:>7} {:>8} {:>8} {:>8} {:>6} {:>6} {:>6} {:>7} {:>9}",
+        model, "series", "OWA", "sMAPE", "MASE", "median", "cov95", "MSIS", "viol", "excess", "ms/series"
+    );
+}
+
+/// What goes into files.
+struct Records {
+    csv: String,
+    panels: Vec<plot::Panel>,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self { csv: "series,step,point,lower95,upper95\n".into(), panels: Vec::new() }
     }
-    if let Some(path) = &options.out {
-        std::fs::write(path, csv).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+}
+
+impl Records {
+    fn take(&mut self, options: &Options, set: &str, task: &Task, judged: &Judged, forecast: &Forecast) {
+        if options.plot.is_some() {
+            self.panels.push(panel(set, task, judged, forecast));
+        }
+        if options.out.is_some() {
+            write_forecast(&mut self.csv, task, forecast);
+        }
     }
-    if let Some(path) = &options.plot {
-        let every = panels.len().div_ceil(PANELS).max(1);
-        let chosen: Vec<plot::Panel> = panels.into_iter().step_by(every).collect();
-        std::fs::write(path, plot::page(&chosen))
-            .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+
+    fn write(self, options: &Options) -> Result<(), String> {
+        let write = |path: &Path, text: String| {
+            std::fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+        };
+        if let Some(path) = &options.out {
+            write(path, self.csv)?;
+        }
+        if let Some(path) = &options.plot {
+            let every = self.panels.len().div_ceil(PANELS).max(1);
+            let chosen: Vec<plot::Panel> = self.panels.into_iter().step_by(every).collect();
+            write(path, plot::page(&chosen))?;
+        }
+        Ok(())
     }
-    Ok(summary(&all, options.capacity.is_some()))
 }
 
 /// Most pictures on a page.
@@ -344,26 +378,27 @@ fn add_tasks(
     Ok(())
 }
 
-fn judge_all(tasks: &[Task], p: &Protocol, options: &Options) -> Vec<(Judged, Forecast)> {
+fn judge_all(tasks: &[Task], p: &Protocol, model: &str, options: &Options) -> Vec<(Judged, Forecast)> {
     let chunk = tasks.len().div_ceil(options.threads);
     std::thread::scope(|scope| {
         #[expect(clippy::needless_collect, reason = "a lazy iterator would start one thread at a time")]
         let workers: Vec<_> = tasks
             .chunks(chunk)
-            .map(|part| scope.spawn(move || part.iter().map(|t| judge(t, p, options)).collect::<Vec<_>>()))
+            .map(|part| {
+                scope.spawn(move || part.iter().map(|t| judge(t, p, model, options)).collect::<Vec<_>>())
+            })
             .collect();
-        workers.into_iter().flat_map(|w| w.join().unwrap_or_default()).collect()
+        workers.into_iter().flat_map(|w| w.join().expect("a model panicked: a bug")).collect()
     })
 }
 
-fn judge(task: &Task, p: &Protocol, options: &Options) -> (Judged, Forecast) {
+fn judge(task: &Task, p: &Protocol, model: &str, options: &Options) -> (Judged, Forecast) {
     let begin = Instant::now();
     let rate = options.capacity.unwrap_or(0.95);
-    let (forecast, line) = if options.model == "auto" && options.capacity.is_some() {
+    let (forecast, line) = if model == "auto" && options.capacity.is_some() {
         automatic_with_capacity(&task.train, p, task.actual.len(), rate)
     } else {
-        let mut forecast =
-            predict(&options.model, &task.train, p, task.actual.len(), &[0.95, 2.0 * rate - 1.0]);
+        let mut forecast = predict(model, &task.train, p, task.actual.len(), &[0.95, 2.0 * rate - 1.0]);
         let line = forecast.intervals.pop().map_or_else(Vec::new, |band| band.upper);
         (forecast, line)
     };
@@ -401,9 +436,12 @@ fn judge(task: &Task, p: &Protocol, options: &Options) -> (Judged, Forecast) {
 /// Forecast and capacity line from one fit.
 fn automatic_with_capacity(train: &[f64], p: &Protocol, horizon: usize, rate: f64) -> (Forecast, Vec<f64>) {
     let fitted = fc::Capacity::new(&p.seasons, rate).and_then(|c| c.with_horizon(horizon).fit(train));
-    let both =
-        fitted.ok().and_then(|f| Some((f.forecast().predict(horizon, &[0.95]).ok()?, f.line(horizon).ok()?)));
-    both.unwrap_or_else(|| {
+    let both = fitted.map_err(|e| e.to_string()).and_then(|f| {
+        let forecast = f.forecast().predict(horizon, &[0.95]).map_err(|e| e.to_string())?;
+        Ok((forecast, f.line(horizon).map_err(|e| e.to_string())?))
+    });
+    both.unwrap_or_else(|error| {
+        eprintln!("capacity on {} values of {}: {error}; judged as naive", train.len(), p.name);
         let mut forecast = predict("naive", train, p, horizon, &[0.95, 2.0 * rate - 1.0]);
         let line = forecast.intervals.pop().map_or_else(Vec::new, |band| band.upper);
         (forecast, line)
@@ -427,11 +465,24 @@ fn predict(model: &str, train: &[f64], p: &Protocol, horizon: usize, levels: &[f
         "mstl-ets" => go(&fc::Mstl::new(&p.seasons, fc::AutoEts::default()), train, horizon, levels),
         "mstl-theta" => go(&fc::Mstl::new(&p.seasons, fc::Theta::standard()), train, horizon, levels),
         "smoothing" => go(&fc::SeasonalSmoothing::new(&p.seasons), train, horizon, levels),
+        "theta" => go(&fc::Theta::dynamic_optimised(), train, horizon, levels),
+        "arima" => go(&fc::AutoArima::new(if first <= 24 { first } else { 0 }), train, horizon, levels),
+        "mean" => go(&fc::SeasonalMean::new(first), train, horizon, levels),
+        "median" => go(&fc::SeasonalMedian::new(first, 7), train, horizon, levels),
+        "regression" => go(&fc::Regression::new(&p.seasons), train, horizon, levels),
+        "trigonometric" => {
+            let periods: Vec<f64> = p.seasons.iter().take(3).map(|&m| m as f64).collect();
+            go(&fc::Trigonometric::new(&periods).with_automatic_errors(), train, horizon, levels)
+        }
         "lags" => go(&fc::LagRegression::new(&p.seasons), train, horizon, levels),
         _ => go(&fc::Auto::new(&p.seasons).with_horizon(horizon), train, horizon, levels),
     };
     // A model that cannot be fitted is judged by the naive forecast it would be replaced with.
-    result.or_else(|_| go(&fc::Naive, train, horizon, levels)).unwrap_or_else(|_| {
+    let replaced = |error: String| {
+        eprintln!("{model} on {} values of {}: {error}; judged as naive", train.len(), p.name);
+        go(&fc::Naive, train, horizon, levels)
+    };
+    result.or_else(replaced).unwrap_or_else(|_| {
         let flat = vec![0.0; horizon];
         let bands = levels.iter().map(|&l| fc::Interval::new(l, flat.clone(), flat.clone())).collect();
         Forecast::from_point(flat).with_intervals(bands)
@@ -453,9 +504,11 @@ fn write_forecast(csv: &mut String, task: &Task, forecast: &Forecast) {
     }
 }
 
+/// Means of each measure over those to whom it applies: a constant series has no unit for scaled errors, an idle one no share of
+/// use.
 fn mean_of(folds: &[Judged]) -> Judged {
     let mean = |f: fn(&Judged) -> f64| {
-        let values: Vec<f64> = folds.iter().map(f).filter(|v| !v.is_nan()).collect();
+        let values: Vec<f64> = folds.iter().map(f).filter(|v| v.is_finite()).collect();
         values.iter().sum::<f64>() / values.len() as f64
     };
     Judged {
@@ -472,7 +525,7 @@ fn mean_of(folds: &[Judged]) -> Judged {
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
-    values.retain(|v| !v.is_nan());
+    values.retain(|v| v.is_finite());
     values.sort_unstable_by(f64::total_cmp);
     let n = values.len();
     if n == 0 { f64::NAN } else { f64::midpoint(values[(n - 1) / 2], values[n / 2]) }
@@ -488,19 +541,29 @@ fn values_of(all: &[(String, Judged)], f: fn(&Judged) -> f64) -> Vec<f64> {
 
 fn print_row(name: &str, all: &[(String, Judged)]) {
     let m = mean_of(&all.iter().map(|a| a.1).collect::<Vec<_>>());
+    let cell = |value: f64, width: usize, digits: usize| {
+        if value.is_finite() { format!("{value:>width$.digits$}") } else { format!("{:>width$}", "-") }
+    };
     println!(
-        "{name:<24} {:>6} {:>7.4} {:>8.3} {:>8.4} {:>8.4} {:>6.3} {:>6.2} {:>6.3} {:>7.3} {:>9.2}",
+        "{name:<24} {:>6} {} {} {} {} {} {} {} {} {}",
         all.len(),
-        owa(&m),
-        m.smape,
-        m.mase,
-        median(values_of(all, |j| j.mase)),
-        m.coverage,
-        m.msis,
-        m.violations,
-        median(values_of(all, |j| j.excess)),
-        m.seconds * 1e3
+        cell(owa(&m), 7, 4),
+        cell(m.smape, 8, 3),
+        cell(m.mase, 8, 4),
+        cell(median(values_of(all, |j| j.mase)), 8, 4),
+        cell(m.coverage, 6, 3),
+        cell(m.msis, 6, 2),
+        cell(m.violations, 6, 3),
+        cell(median(values_of(all, |j| j.excess)), 7, 3),
+        cell(m.seconds * 1e3, 9, 2)
     );
+    let unscaled = all.iter().filter(|(_, j)| !j.mase.is_finite()).count();
+    if unscaled > 0 {
+        eprintln!(
+            "{name}: {unscaled} of {} series never change: no scaled errors, left out of their means",
+            all.len()
+        );
+    }
 }
 
 fn summary(all: &[(String, Judged)], capacity: bool) -> String {

@@ -18,6 +18,9 @@ use crate::{
 /// Weights were chosen on the same origins, which overlap: the distance grows by `1 + ALLOWANCE / origins`.
 const ALLOWANCE: f64 = 1.4;
 
+/// Weighted means of equal numbers differ from them in the last digits; a load that never changes must fit below its line.
+const ROUNDING: f64 = 1e-12;
+
 /// Settings of a capacity line.
 ///
 /// # Example
@@ -85,7 +88,8 @@ impl FittedCapacity {
     /// The line for the next `horizon` steps.
     pub fn line(&self, horizon: usize) -> Result<Vec<f64>, PredictError> {
         let point = self.forecast.predict(horizon, &[])?.point;
-        Ok(point.iter().enumerate().map(|(h, p)| p + self.distance * self.growth.at(h)).collect())
+        let above = |h: usize, p: f64| p + self.distance * self.growth.at(h) + ROUNDING * p.abs();
+        Ok(point.iter().enumerate().map(|(h, p)| above(h, *p)).collect())
     }
 
     /// Share of steps that should fit below the line.
@@ -101,5 +105,22 @@ impl FittedCapacity {
     /// Takes the next observation into the expected demand; the distance of the line stays until the next fit.
     pub fn update(&mut self, value: f64) -> Result<(), UpdateError> {
         self.forecast.update(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_never_changes_fits_below_its_line() {
+        for constant in [5.0, 0.1, 1e-9, 123_456.789, 0.0] {
+            let line = Capacity::new(&[24], 0.95).unwrap().with_horizon(24).fit(&[constant; 240]).unwrap();
+            let line = line.line(24).unwrap();
+            assert!(
+                line.iter().all(|u| *u >= constant && *u <= constant * (1.0 + 1e-9)),
+                "{constant}: {line:?}"
+            );
+        }
     }
 }

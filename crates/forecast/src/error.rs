@@ -113,15 +113,13 @@ pub(crate) const MAX_MAGNITUDE: f64 = 1e100;
 
 /// Checks values for fitting and counts the observed ones; NaN is "missing".
 pub(crate) fn check_values(values: &[f64], needed: usize) -> Result<usize, FitError> {
-    let mut found = 0;
-    for (index, &value) in values.iter().enumerate() {
-        if value.is_nan() {
-            continue;
-        }
-        if value.abs() > MAX_MAGNITUDE {
-            return Err(FitError::OutOfRange { index, value });
-        }
-        found += 1;
+    let too_large = |v: &f64| v.abs() > MAX_MAGNITUDE; // false for NaN
+    // Without branches, so that it is vectorised: every fit of every candidate comes through here.
+    let (bad, found) = values
+        .iter()
+        .fold((false, 0), |(bad, found), v| (bad | too_large(v), found + usize::from(!v.is_nan())));
+    if bad && let Some(index) = values.iter().position(too_large) {
+        return Err(FitError::OutOfRange { index, value: values[index] });
     }
     if found < needed { Err(FitError::TooShort { needed, found }) } else { Ok(found) }
 }

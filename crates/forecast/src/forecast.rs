@@ -82,6 +82,38 @@ impl Forecast {
         self
     }
 
+    /// Fills this forecast with means and normal intervals from `step(h)` = mean and standard deviation, called once per step in
+    /// order. Keeps its allocations.
+    pub(crate) fn write_normal(
+        &mut self,
+        horizon: usize,
+        levels: &[f64],
+        mut step: impl FnMut(usize) -> (f64, f64),
+    ) {
+        self.point.clear();
+        self.intervals.resize_with(levels.len(), Interval::default);
+        for band in &mut self.intervals {
+            band.lower.clear();
+            band.upper.clear();
+        }
+        for h in 0..horizon {
+            let (mean, sigma) = step(h);
+            self.point.push(mean);
+            for band in &mut self.intervals {
+                band.lower.push(mean);
+                band.upper.push(sigma);
+            }
+        }
+        for (band, &level) in self.intervals.iter_mut().zip(levels) {
+            band.level = level;
+            let z = crate::stats::normal_quantile(0.5 + level / 2.0);
+            for (low, high) in band.lower.iter_mut().zip(&mut band.upper) {
+                let (mean, reach) = (*low, z * *high);
+                (*low, *high) = (mean - reach, mean + reach);
+            }
+        }
+    }
+
     /// Builds normal intervals from a standard deviation per step.
     pub(crate) fn normal(point: Vec<f64>, sigma: &[f64], levels: &[f64]) -> Self {
         let intervals = levels

@@ -57,6 +57,7 @@ pub struct Intermittent {
 pub struct FittedIntermittent {
     settings: Intermittent,
     size: f64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::unbounded"))]
     interval: f64,
     probability: f64,
     since: f64,

@@ -5,7 +5,7 @@
 //!
 //! - Settings implement [`Forecaster`]: `fit(&[f64])` gives a [`Fitted`] model that predicts with intervals and takes new
 //!   observations. [`Auto`] combines models per series; [`forecast_many`] does fleets; [`Capacity`] draws the line that
-//!   demand rarely exceeds. The models: baselines ([`SeasonalNaive`], [`SeasonalMedian`] …), [`AutoEts`], [`Theta`],
+//!   demand rarely exceeds. The models: baselines ([`SeasonalNaive`], [`SeasonalMean`], [`SeasonalMedian`] …), [`AutoEts`], [`Theta`],
 //!   [`AutoArima`], [`Structural`], [`Mstl`] around any base, [`SeasonalSmoothing`], [`LagRegression`], [`Regression`] with
 //!   external regressors, [`Trigonometric`], [`Intermittent`], [`GlobalBoost`] over many series; [`Conformal`] and
 //!   [`Transformed`] wrap any of them.
@@ -16,7 +16,7 @@
 //!   also in those windows; [`drift`] detects changes of distribution.
 //! - [`tree`] has boosting, forests and isolation forests; [`failure`] warns ahead of failures; [`cause`] ranks the components
 //!   of an incident; [`workload`] tells compute from memory from input/output.
-//! - [`Series`], [`resample`], [`counter_rate`], [`fill_gaps`], [`repair_outliers`], [`find_seasons`], [`change_points`]
+//! - [`Series`], [`Panel`], [`resample`], [`counter_rate`], [`fill_gaps`], [`repair_outliers`], [`find_seasons`], [`change_points`]
 //!   prepare data.
 //!
 //! Values beyond ±1e100 are refused with a typed error, so that squares stay finite.
@@ -56,6 +56,7 @@ mod calendar;
 mod capacity;
 pub mod cause;
 mod changes;
+mod column_medians;
 mod conformal;
 mod decompose;
 pub mod demand;
@@ -76,14 +77,18 @@ mod minimize;
 mod model;
 mod mstl;
 mod naive;
+mod panel;
 mod regression;
 mod resample;
 mod rng;
+mod same_time;
 mod seasonality;
 mod series;
 mod smoothing;
 mod state_space;
 mod stats;
+#[cfg(feature = "serde")]
+mod stored;
 mod theta;
 mod transform;
 pub mod tree;
@@ -119,10 +124,12 @@ pub use mstl::{FittedMstl, Mstl};
 pub use naive::{
     Drift, FittedDrift, FittedMean, FittedNaive2, FittedSeasonalNaive, Mean, Naive, Naive2, SeasonalNaive,
 };
+pub use panel::{Panel, PanelError};
 pub use regression::{FittedRegression, Regression};
 pub use resample::{
     Aggregate, Grid, MAX_CELLS, ResampleError, TimedValue, counter_rate, downsample, resample,
 };
+pub use same_time::{FittedSeasonalMean, SeasonalMean};
 pub use seasonality::{Season, find_seasons};
 pub use series::{Series, SeriesError};
 pub use smoothing::{FittedSeasonalSmoothing, SeasonalSmoothing};

@@ -37,6 +37,27 @@ pub trait Fitted {
     /// Predicts `horizon` steps with one central interval per level (each strictly between 0 and 1).
     fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError>;
 
+    /// [`predict`](Self::predict) into buffers that are used again: `out` keeps its allocations and loses its contents. The
+    /// baselines, additive exponential smoothing and [`SeasonalSmoothing`](crate::SeasonalSmoothing) need no new memory once it has
+    /// grown; other models replace its vectors. After an error `out` holds nothing of use.
+    ///
+    /// # Example
+    /// ```
+    /// use ecosystem_forecast::{Drift, Fitted, Forecast, Forecaster};
+    /// let mut fitted = Drift.fit(&[1.0, 2.0, 3.0])?;
+    /// let mut buffer = Forecast::default();
+    /// for value in [4.0, 5.0] {
+    ///     fitted.update(value)?;
+    ///     fitted.predict_into(2, &[0.9], &mut buffer)?;
+    ///     assert_eq!(buffer.point[0], value + 1.0);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
+        *out = self.predict(horizon, levels)?;
+        Ok(())
+    }
+
     /// Predicts quantiles (each strictly between 0 and 1): one vector per quantile, in the order asked. 0.5 is the point
     /// forecast.
     ///

@@ -106,18 +106,28 @@ impl FittedSeasonalNaive {
             self.count += 1.0;
             self.last[self.next] = value;
         }
-        self.next = (self.next + 1) % self.last.len();
+        self.next += 1;
+        if self.next == self.last.len() {
+            self.next = 0;
+        }
     }
 }
 
 impl Fitted for FittedSeasonalNaive {
     fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+        let mut out = Forecast::default();
+        self.predict_into(horizon, levels, &mut out)?;
+        Ok(out)
+    }
+
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let m = self.last.len();
         let variance = self.squares / self.count.max(1.0);
-        let point: Vec<f64> = (0..horizon).map(|h| self.last[(self.next + h) % m]).collect();
-        let sigma: Vec<f64> = (0..horizon).map(|h| (variance * (h / m + 1) as f64).sqrt()).collect();
-        Ok(Forecast::normal(point, &sigma, levels))
+        out.write_normal(horizon, levels, |h| {
+            (self.last[(self.next + h) % m], (variance * (h / m + 1) as f64).sqrt())
+        });
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {
@@ -162,6 +172,12 @@ impl FittedDrift {
 
 impl Fitted for FittedDrift {
     fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+        let mut out = Forecast::default();
+        self.predict_into(horizon, levels, &mut out)?;
+        Ok(out)
+    }
+
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let slope = if self.steps > 0.0 { (self.last - self.first) / self.steps } else { 0.0 };
         let variance = if self.count > 1.0 {
@@ -170,11 +186,11 @@ impl Fitted for FittedDrift {
             0.0
         };
         let ahead = |h: usize| self.gap + (h + 1) as f64;
-        let point: Vec<f64> = (0..horizon).map(|h| self.last + slope * ahead(h)).collect();
-        let sigma: Vec<f64> = (0..horizon)
-            .map(|h| (variance * ahead(h) * (1.0 + ahead(h) / self.steps.max(1.0))).sqrt())
-            .collect();
-        Ok(Forecast::normal(point, &sigma, levels))
+        out.write_normal(horizon, levels, |h| {
+            let sigma = (variance * ahead(h) * (1.0 + ahead(h) / self.steps.max(1.0))).sqrt();
+            (self.last + slope * ahead(h), sigma)
+        });
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {
@@ -196,9 +212,16 @@ impl Forecaster for Mean {
 
 impl Fitted for FittedMean {
     fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+        let mut out = Forecast::default();
+        self.predict_into(horizon, levels, &mut out)?;
+        Ok(out)
+    }
+
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let variance = self.squares / (self.count - 1.0).max(1.0) * (1.0 + 1.0 / self.count);
-        Ok(Forecast::normal(vec![self.mean; horizon], &vec![variance.sqrt(); horizon], levels))
+        out.write_normal(horizon, levels, |_| (self.mean, variance.sqrt()));
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

@@ -35,12 +35,18 @@ pub(crate) fn median_in_place(values: &mut [f64]) -> f64 {
     if n == 0 {
         return f64::NAN;
     }
-    let (low, &mut upper, _) = values.select_nth_unstable_by(n / 2, f64::total_cmp);
+    let (low, &mut upper, _) = values.select_nth_unstable_by(n / 2, numerically);
     if n % 2 == 1 {
         return upper;
     }
     let lower = low.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     f64::midpoint(lower, upper)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that sorting calls")]
+/// Order of numbers that are not NaN: half the work of `total_cmp`, which also tells zeros apart.
+pub(crate) fn numerically(a: &f64, b: &f64) -> std::cmp::Ordering {
+    a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal)
 }
 
 /// Robust standard deviation around zero-free median: 1.4826 · MAD; reorders the slice. 0 for an empty slice.

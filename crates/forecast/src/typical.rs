@@ -1,6 +1,7 @@
 //! The typical value of the same time: median over the last cycles.
 
 use crate::{
+    column_medians::column_medians,
     error::{FitError, PredictError, UpdateError, check_update, check_values},
     forecast::{Forecast, check_request},
     model::{Fitted, Forecaster},
@@ -35,6 +36,7 @@ pub struct FittedSeasonalMedian {
     neighbours: usize,
     level: bool,
     fine: usize,
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::gaps"))]
     recent: Vec<f64>, // ring of `season * cycles` values, NaN where unknown
     next: usize,
 }
@@ -124,22 +126,17 @@ impl FittedSeasonalMedian {
                 }
             }
         }
-        let overall = observed_median(&ordered).unwrap_or(0.0);
         let stride = (self.neighbours / 2).max(1);
         let around = self.neighbours / stride;
-        let mut same = Vec::with_capacity(size / m * (2 * around + 1));
-        let mut typical: Vec<f64> = (0..m)
-            .map(|phase| {
-                same.clear();
-                for i in (phase..size).step_by(m) {
-                    let from = i + size - around * stride;
-                    same.extend((0..=2 * around).map(|k| ordered[(from + k * stride) % size]));
-                }
-                same.retain(|v| !v.is_nan());
-                if same.is_empty() { overall } else { median_in_place(&mut same) }
-            })
-            .collect();
+        let each = 2 * around + 1;
+        // Row r: cycle r / each, neighbour r % each.
+        let place = |r: usize, phase: usize| {
+            (r / each * m + phase + size - around * stride + r % each * stride) % size
+        };
+        let overall = || observed_median(&ordered).unwrap_or(0.0);
+        let mut typical = column_medians(&ordered, (size / m * each, m), place, overall);
         if self.fine > 1 {
+            let mut same = Vec::with_capacity(size / self.fine);
             let shape: Vec<f64> = (0..self.fine)
                 .map(|place| {
                     same.clear();

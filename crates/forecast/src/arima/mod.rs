@@ -155,7 +155,9 @@ pub struct FittedArima {
     recent: Vec<f64>, // last values, as many as differences and autoregression reach back, oldest first
     errors: Vec<f64>, // last errors, oldest first
     variance: f64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::unbounded"))]
     aicc: f64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::unlikely"))]
     log_likelihood: f64,
 }
 

@@ -185,8 +185,15 @@ pub(super) fn combine(paths: &[&[f64]], weights: &[f64]) -> Vec<f64> {
 
 /// Mean absolute error over all origins and steps.
 fn mean_error(paths: &Paths, values: &[f64], origins: &Origins) -> f64 {
-    let (sum, count) =
-        origins.errors(paths, values).fold((0.0, 0.0), |(s, c), (.., e)| (s + e.abs(), c + 1.0));
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (path, &start) in paths.iter().zip(&origins.starts) {
+        for (p, y) in path.iter().zip(&values[start..]) {
+            let error = (y - p).abs();
+            let observed = !error.is_nan();
+            sum += if observed { error } else { 0.0 };
+            count += f64::from(u8::from(observed));
+        }
+    }
     if count > 0.0 { sum / count } else { f64::INFINITY }
 }
 
@@ -196,25 +203,21 @@ fn greedy_weights(judged: &[(f64, Candidate, Paths)], values: &[f64], origins: &
     // Some hundred moments tell as much as thousands that lie side by side.
     // An odd stride does not always meet the same minutes of the hour.
     let every = (origins.starts.len() * origins.horizon).div_ceil(MOMENTS) | 1;
-    let flat: Vec<Vec<f64>> =
-        judged.iter().map(|j| j.2.iter().flatten().copied().step_by(every).collect()).collect();
-    let actual: Vec<f64> = origins
-        .starts
-        .iter()
-        .flat_map(|&s| values[s..s + origins.horizon].iter().copied())
+    let moments: Vec<(usize, usize)> = (0..origins.starts.len())
+        .flat_map(|o| (0..origins.horizon).map(move |h| (o, h)))
         .step_by(every)
+        .filter(|&(o, h)| !values[origins.starts[o] + h].is_nan())
         .collect();
+    let actual: Vec<f64> = moments.iter().map(|&(o, h)| values[origins.starts[o] + h]).collect();
+    let flat: Vec<Vec<f64>> =
+        judged.iter().map(|j| moments.iter().map(|&(o, h)| j.2[o][h]).collect()).collect();
     let mut sum = vec![0.0; actual.len()];
     let mut picks = vec![0.0; judged.len()];
     for round in 0..ROUNDS {
         let share = 1.0 / f64::from(round + 1);
-        let error = |path: &[f64]| -> f64 {
-            let pairs = sum.iter().zip(path).zip(&actual).filter(|(_, y)| !y.is_nan());
-            pairs.map(|((s, p), y)| ((s + p) * share - y).abs()).sum()
-        };
         let best = flat
             .iter()
-            .map(|path| error(path))
+            .map(|path| distance(&sum, path, &actual, share))
             .enumerate()
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .map_or(0, |(k, _)| k);
@@ -222,4 +225,20 @@ fn greedy_weights(judged: &[(f64, Candidate, Paths)], values: &[f64], origins: &
         sum.iter_mut().zip(&flat[best]).for_each(|(s, p)| *s += p);
     }
     picks
+}
+
+/// `Σ |(sum + path)·share - actual|` in four lanes (fixed order, so deterministic and vectorised).
+fn distance(sum: &[f64], path: &[f64], actual: &[f64], share: f64) -> f64 {
+    let mut lanes = [0.0; 4];
+    let (sums, sum_rest) = sum.as_chunks::<4>();
+    let (paths, path_rest) = path.as_chunks::<4>();
+    let (actuals, actual_rest) = actual.as_chunks::<4>();
+    for ((s, p), y) in sums.iter().zip(paths).zip(actuals) {
+        for k in 0..4 {
+            lanes[k] += ((s[k] + p[k]) * share - y[k]).abs();
+        }
+    }
+    let rest = sum_rest.iter().zip(path_rest).zip(actual_rest);
+    let rest: f64 = rest.map(|((s, p), y)| ((s + p) * share - y).abs()).sum();
+    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]) + rest
 }

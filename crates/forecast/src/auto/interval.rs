@@ -1,7 +1,10 @@
 //! Prediction bands from the back-test errors of the combined forecast.
 
 use super::fit::{Origins, Paths};
-use crate::{forecast::Interval, stats::quantile_sorted};
+use crate::{
+    forecast::Interval,
+    stats::{numerically, quantile_sorted},
+};
 
 /// The errors of the back-test are those of weights chosen on it, from few and overlapping origins: bands are wider than its
 /// quantiles by `1 + ALLOWANCE / origins`.
@@ -57,7 +60,7 @@ impl Bands {
         let m = phases.len();
         let growth = Growth::learn(raw.iter().map(|&(h, i, e)| (h, e / phases[i % m])), origins.horizon);
         let mut errors: Vec<f64> = raw.iter().map(|&(h, i, e)| e / (growth.at(h) * phases[i % m])).collect();
-        errors.sort_unstable_by(f64::total_cmp);
+        errors.sort_unstable_by(numerically);
         let sizes = sorted_sizes(&errors);
         let stretch = 1.0 + ALLOWANCE / origins.starts.len().max(1) as f64;
         Self {

@@ -248,6 +248,7 @@ pub struct FittedEts {
     next: usize, // phase of the coming step within `state.season`, which is kept as a ring
     variance: f64,
     log_likelihood: f64,
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::unbounded"))]
     aicc: f64,
 }
 

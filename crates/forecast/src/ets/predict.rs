@@ -16,34 +16,40 @@ const QUADRATIC_STEPS: usize = 4096;
 
 impl Fitted for FittedEts {
     fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+        let mut out = Forecast::default();
+        self.predict_into(horizon, levels, &mut out)?;
+        Ok(out)
+    }
+
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
-        let point = self.means(horizon);
+        let mut means = self.means();
         if levels.is_empty() {
-            return Ok(Forecast::from_point(point));
+            out.write_normal(horizon, levels, |h| (means(h), 0.0));
+            return Ok(());
         }
         let linear = self.spec.season != EtsSeason::Multiplicative
             && !matches!(self.spec.trend, EtsTrend::Multiplicative | EtsTrend::MultiplicativeDamped);
         match self.spec.error {
             EtsError::Additive if linear => {
                 let mut variance = 0.0;
-                let sigma: Vec<f64> = (0..horizon)
-                    .map(|j| {
-                        let c = if j == 0 { 1.0 } else { self.response(j) };
-                        variance += c * c;
-                        (variance * self.variance).sqrt()
-                    })
-                    .collect();
-                Ok(Forecast::normal(point, &sigma, levels))
+                out.write_normal(horizon, levels, |h| {
+                    let c = if h == 0 { 1.0 } else { self.response(h) };
+                    variance += c * c;
+                    (means(h), (variance * self.variance).sqrt())
+                });
             }
             EtsError::Multiplicative if linear && horizon <= QUADRATIC_STEPS => {
+                let point: Vec<f64> = (0..horizon).map(means).collect();
                 let sigma = self.relative_sigma(&point);
-                Ok(Forecast::normal(point, &sigma, levels))
+                out.write_normal(horizon, levels, |h| (point[h], sigma[h]));
             }
             _ => {
-                let intervals = self.simulated(horizon, levels);
-                Ok(Forecast { point, intervals })
+                let point = (0..horizon).map(means).collect();
+                *out = Forecast { point, intervals: self.simulated(horizon, levels) };
             }
         }
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {
@@ -64,23 +70,19 @@ impl FittedEts {
         (mean, if self.spec.error == EtsError::Additive { sigma } else { sigma * mean.abs() })
     }
 
-    fn means(&self, horizon: usize) -> Vec<f64> {
-        let mut damping = 0.0;
-        let mut power = 1.0;
-        (0..horizon)
-            .map(|h| {
-                power *= self.weights.phi;
-                damping += power;
-                let growth = match self.spec.trend {
-                    EtsTrend::None => 0.0,
-                    EtsTrend::Additive | EtsTrend::AdditiveDamped => damping * self.state.trend,
-                    EtsTrend::Multiplicative | EtsTrend::MultiplicativeDamped => {
-                        self.state.trend.powf(damping)
-                    }
-                };
-                self.combine(self.state.level, growth, h)
-            })
-            .collect()
+    /// Means of the coming steps, to be asked for in order.
+    fn means(&self) -> impl FnMut(usize) -> f64 {
+        let (mut damping, mut power) = (0.0, 1.0);
+        move |h| {
+            power *= self.weights.phi;
+            damping += power;
+            let growth = match self.spec.trend {
+                EtsTrend::None => 0.0,
+                EtsTrend::Additive | EtsTrend::AdditiveDamped => damping * self.state.trend,
+                EtsTrend::Multiplicative | EtsTrend::MultiplicativeDamped => self.state.trend.powf(damping),
+            };
+            self.combine(self.state.level, growth, h)
+        }
     }
 
     fn growth(&self, steps: usize) -> f64 {
