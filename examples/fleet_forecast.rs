@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 }
 
 /// One result per index, in order, on all threads.
-fn in_parallel<T: Send>(count: usize, one: impl Fn(usize) -> T + Sync) -> Vec<T> {
+fn in_parallel<T: Send>(count: usize, one: impl Fn(usize) -> T + Send + Sync) -> Vec<T> {
     (0..count).into_par_iter().map(one).collect()
 }
 
