@@ -1,10 +1,13 @@
 //! The ecosystem map: components, the edges between them, and the rules of their placement.
 
+mod connect;
+
 use crate::analysis::{Digraph, EdgeSelection, dense};
 use crate::component::Component;
 use crate::dependency::{Dependency, DependencyKind};
 use crate::id::ComponentId;
 use crate::rules::Rule;
+use connect::connect;
 use indexmap::IndexMap;
 use std::fmt;
 use std::sync::Arc;
@@ -131,97 +134,6 @@ impl EcosystemBuilder {
             rules: self.rules.into(),
             topology: Arc::new(topology),
         })
-    }
-}
-
-/// Resolves the ends of all edges, joins doubles and makes the index arrays. O(V + E) apart from look-ups of names.
-fn connect(
-    components: &IndexMap<ComponentId, Arc<Component>>,
-    mut dependencies: Vec<Arc<Dependency>>,
-) -> Result<(Vec<Arc<Dependency>>, Topology), EcosystemError> {
-    let mut ends = Vec::with_capacity(dependencies.len());
-    for dependency in &dependencies {
-        ends.push(resolve(components, dependency)?);
-    }
-    let out = Digraph::of_valid(components.len(), &ends);
-    let first_of = doubles(&out, &dependencies);
-    if first_of.iter().enumerate().all(|(position, &first)| position == first as usize) {
-        let topology = Topology::new(components.len(), ends, &dependencies);
-        return Ok((dependencies, topology));
-    }
-    for position in 0..dependencies.len() {
-        let first = first_of[position] as usize;
-        if first != position {
-            let double = Arc::clone(&dependencies[position]);
-            merge(Arc::make_mut(&mut dependencies[first]), &double);
-        }
-    }
-    let keep = |position: usize| first_of[position] as usize == position;
-    let ends = ends.into_iter().enumerate().filter(|&(p, _)| keep(p)).map(|(_, pair)| pair).collect();
-    let dependencies: Vec<_> =
-        dependencies.into_iter().enumerate().filter(|&(p, _)| keep(p)).map(|(_, d)| d).collect();
-    let topology = Topology::new(components.len(), ends, &dependencies);
-    Ok((dependencies, topology))
-}
-
-/// For each edge the position of the first edge of its kind between the same two components.
-fn doubles(out: &Digraph, dependencies: &[Arc<Dependency>]) -> Vec<u32> {
-    const NONE: u32 = u32::MAX;
-    let mut first_of: Vec<u32> = vec![NONE; dependencies.len()];
-    let mut seen = vec![(NONE, NONE); out.nodes() * DependencyKind::ALL.len()];
-    for node in 0..out.nodes() {
-        let stamp = dense(node);
-        for (&target, &position) in out.successors(node).iter().zip(out.edge_ids(node)) {
-            let kind = dependencies[position as usize].kind as usize;
-            let slot = &mut seen[target as usize * DependencyKind::ALL.len() + kind];
-            if slot.0 != stamp {
-                *slot = (stamp, position);
-            }
-            first_of[position as usize] = slot.1;
-        }
-    }
-    first_of
-}
-
-fn resolve(
-    components: &IndexMap<ComponentId, Arc<Component>>,
-    edge: &Dependency,
-) -> Result<(u32, u32), EcosystemError> {
-    let find = |id: &ComponentId| {
-        components.get_index_of(id).map(dense).ok_or_else(|| EcosystemError::UnknownEndpoint {
-            from: edge.from.clone(),
-            to: edge.to.clone(),
-            unknown: id.clone(),
-        })
-    };
-    let (from, to) = (find(&edge.from)?, find(&edge.to)?);
-    if from == to {
-        return Err(EcosystemError::SelfDependency { component: edge.from.clone(), kind: edge.kind });
-    }
-    Ok((from, to))
-}
-
-/// Two statements about the same edge: traffic adds up, the stricter needs win, evidence is kept from both.
-fn merge(known: &mut Dependency, other: &Dependency) {
-    known.strength = known.strength.max(other.strength);
-    known.mode = known.mode.min(other.mode);
-    known.condition = known.condition.max(other.condition);
-    known.calls_per_1000_s = known.calls_per_1000_s.saturating_add(other.calls_per_1000_s);
-    known.bytes_per_s = known.bytes_per_s.saturating_add(other.bytes_per_s);
-    known.payload_bytes = known.payload_bytes.max(other.payload_bytes);
-    known.latency_budget = match (known.latency_budget, other.latency_budget) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    };
-    known.port = known.port.or(other.port);
-    known.fan_out_permille = known.fan_out_permille.max(other.fan_out_permille);
-    if known.protocol.is_empty() {
-        known.protocol = Arc::clone(&other.protocol);
-    }
-    for evidence in &other.evidence {
-        if !known.evidence.contains(evidence) {
-            known.evidence.push(evidence.clone());
-        }
     }
 }
 

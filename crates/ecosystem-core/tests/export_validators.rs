@@ -132,9 +132,8 @@ fn theirs_are_read(folder: &Path) {
     if let Ok(text) = std::fs::read_to_string(folder.join("theirs.prom")) {
         let families = prometheus::parse(&text).unwrap();
         let theirs = std::fs::read_to_string(folder.join("theirs.json")).unwrap();
-        let theirs: Vec<(String, Vec<(String, String)>, f64)> = serde_json::from_str(&theirs).unwrap();
-        let ours: Vec<(String, Vec<(String, String)>, f64)> =
-            serde_json::from_str(&samples(&families)).unwrap();
+        let theirs: Vec<Seen> = serde_json::from_str(&theirs).unwrap();
+        let ours: Vec<Seen> = serde_json::from_str(&samples(&families)).unwrap();
         assert!(theirs.len() > 20);
         assert_eq!(ours, theirs);
         assert_eq!(
@@ -174,9 +173,12 @@ fn metrics() -> Vec<MetricFamily> {
     vec![requests, load, latency]
 }
 
+/// Name, sorted labels and value of a sample.
+type Seen = (String, Vec<(String, String)>, f64);
+
 /// Samples as sorted JSON: name, sorted labels, value.
 fn samples(families: &[MetricFamily]) -> String {
-    let mut all: Vec<(String, Vec<(String, String)>, f64)> = families
+    let mut all: Vec<Seen> = families
         .iter()
         .flat_map(|family| &family.samples)
         .map(|sample| {

@@ -2,7 +2,9 @@
 #![cfg(feature = "manifest")]
 
 use ecosystem_core::manifest::{self, Budgets, ManifestError, ParseOptions, Source};
-use ecosystem_core::{Bytes, Criticality, DependencyKind, Kind, Micros, Millicores, Weight};
+use ecosystem_core::{
+    Bytes, Criticality, DependencyKind, HostState, Kind, Micros, Millicores, Timestamp, Weight, diff,
+};
 use std::fmt::Write as _;
 
 const SHOP: &str = include_str!("../../../examples/data/shop.yaml");
@@ -160,4 +162,39 @@ fn an_infrastructure_with_mistakes_names_them_all() {
         manifest::parse_infrastructure(&[Source::new("i.yaml", text)], &ParseOptions::default()).unwrap_err();
     assert_eq!(codes(&error), ["E1203", "E1202", "E1104", "E1202"]);
     assert!(error.findings[1].remedy.contains("`large`"));
+}
+
+#[test]
+fn maintenance_windows_payloads_and_power_curves_are_read_written_and_compared() {
+    let text = "version: 1\ncomponents:\n  db: {kind: database, maintenance: ['sat,sun 23:00-03:00', '2026-12-01T02:00:00Z/2026-12-01T04:00:00Z']}\n  web: {depends_on: [{on: db, payload: 2KiB}]}\n";
+    let map = parse(text).unwrap().ecosystem;
+    let noon: Timestamp = "2026-11-27T12:00:00Z".parse().unwrap();
+    let db = map.component(&"db".parse().unwrap()).unwrap();
+    assert!(!db.allows_planned_work(noon));
+    assert_eq!(db.next_maintenance(noon).unwrap().0.to_string(), "2026-11-28T23:00:00.000Z");
+    assert_eq!(map.dependencies().next().unwrap().payload_bytes, 2_048);
+    let other = parse(&text.replace("sat,sun", "sun").replace("2KiB", "3KiB")).unwrap().ecosystem;
+    assert_eq!(
+        diff(&map, &other).to_string(),
+        "~ component db: maintenance sat,sun 23:00-03:00; 2026-12-01T02:00:00.000Z/2026-12-01T04:00:00.000Z -> \
+         sun 23:00-03:00; 2026-12-01T02:00:00.000Z/2026-12-01T04:00:00.000Z\n\
+         ~ call web -> db: payload-bytes 2048 -> 3072\n"
+    );
+    let wrong = parse(&text.replace("sat,sun", "someday")).unwrap_err();
+    assert_eq!(codes(&wrong), ["E1104"]);
+
+    let ground = "version: 1\nregions: {r: {zones: {z: {maintenance: daily 01:00-02:00, racks: {k: {hosts: {h: {capacity: {cpu: 4, memory: 8Gi}, \
+                  maintenance: sun 05:00-06:00, power: {curve: {0%: 60, 50%: 250, 100%: 300}}}}}}}}}}\n";
+    let ground = manifest::parse_infrastructure(&[Source::new("i.yaml", ground)], &ParseOptions::default());
+    let ground = ground.unwrap().infrastructure;
+    let host = &ground.hosts()[0];
+    assert_eq!(
+        host.maintenance.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["daily 01:00-02:00", "sun 05:00-06:00"]
+    );
+    assert_eq!(host.power_w(750), Some(275.0));
+    let state = |text: &str| ground.at(text.parse().unwrap()).hosts()[0].state;
+    assert_eq!(state("2026-11-27T01:30:00Z"), HostState::Maintenance);
+    assert_eq!(state("2026-11-29T05:30:00Z"), HostState::Maintenance);
+    assert_eq!(state("2026-11-28T05:30:00Z"), HostState::Ready);
 }

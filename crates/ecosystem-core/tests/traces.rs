@@ -98,7 +98,14 @@ fn seen(call: &ObservedCall) -> (u64, u64, [u64; 3]) {
     (call.calls, call.failures, percentiles)
 }
 
+/// An eighth of the usual number: every case reads three formats twice.
+fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: (usual.cases / 8).max(1), ..usual }
+}
+
 proptest! {
+    #![proptest_config(config())]
     #[test]
     fn a_known_topology_is_found_again_in_every_format(
         calls in prop::collection::vec((0_u8..6, 0_u8..6, 10_u32..1_000_000, any::<bool>()), 2..60),

@@ -122,9 +122,11 @@ pub(crate) enum Meaning {
 /// By its last word: `REDIS_HOST`, `spring.data.uri`, `--broker`.
 pub(crate) fn meaning(name: &str) -> Meaning {
     let word = name.rsplit(['_', '.', '-', ':', ' ']).next().unwrap_or(name).to_ascii_lowercase();
-    if ADDRESSES.contains(&word.as_str()) {
+    // `PGHOST`, `PGUSER`
+    let word = word.strip_prefix("pg").unwrap_or(&word);
+    if ADDRESSES.contains(&word) {
         Meaning::Address
-    } else if NOT_ADDRESSES.contains(&word.as_str()) {
+    } else if NOT_ADDRESSES.contains(&word) {
         Meaning::NoAddress
     } else {
         Meaning::Open

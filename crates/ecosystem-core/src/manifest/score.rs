@@ -10,6 +10,7 @@ use crate::component::{Component, Kind, Port, Version};
 use crate::dependency::{Dependency, DependencyKind};
 use crate::finding::{Confidence, EvidenceKind};
 use crate::id::ComponentId;
+use crate::infer::address::Context;
 use crate::infer::image;
 use crate::resources::Resources;
 use std::collections::BTreeMap;
@@ -88,6 +89,12 @@ fn workload(
     draft.add(component, report.place(root), report);
     let lookup = |host: &str| names.get(host).map(std::slice::from_ref).unwrap_or_default();
     for (_, _, at) in containers.iter().flat_map(At::entries) {
+        let mut words = Context::default();
+        for item in ["command", "args"].iter().filter_map(|key| at.get(key)).flat_map(|list| list.items()) {
+            let value = item.text().unwrap_or_default();
+            Mention { from: id, key: "", value, at: &item, evidence: EvidenceKind::Config, waits: false }
+                .read_after(&mut words, lookup, draft, report);
+        }
         for (key, _, value) in at.get("variables").iter().flat_map(At::entries) {
             let Some(text) = value.text() else { continue };
             Mention { from: id, key, value: text, at: &value, evidence: EvidenceKind::Env, waits: false }

@@ -3,11 +3,12 @@
 mod types;
 
 use super::draft::Draft;
+use super::mention::infer_kind;
 use super::quantity::{self, Prefix};
 use super::read;
 use super::report::Report;
 use super::tree::{At, Value, shorten};
-use crate::component::{Component, Port, Version};
+use crate::component::{Component, Kind, Port, Version};
 use crate::dependency::{Dependency, DependencyKind};
 use crate::finding::{Confidence, EvidenceKind};
 use crate::id::ComponentId;
@@ -177,6 +178,9 @@ fn node<'a>(id: &ComponentId, at: &At<'a>, context: &Context<'a>, draft: &mut Dr
         if let (true, Some(file)) = (is_image, artifact.text_of("file")) {
             let (name, tag, digest) = image::split(file);
             component.image = Arc::from(name);
+            if component.kind == Kind::Container {
+                infer_kind(&mut component, file, &artifact, report);
+            }
             if component.version.is_unknown() {
                 component.version = Version::new(tag.or(digest).unwrap_or(""));
             }

@@ -35,7 +35,81 @@ pub(super) fn assign(layers: &Layers) -> Vec<f64> {
             runs.push(y);
         }
     }
-    balance(layers, runs)
+    let mut centres = balance(layers, runs);
+    tighten(layers, &mut centres);
+    centres
+}
+
+/// A drawing that is much taller than its fullest column is pulled together: every vertex goes to the mean of its neighbours
+/// on both sides, lines count more than nodes so that they stay nearly straight, and each column keeps its order and gaps
+/// (least squares under separations: the pool-adjacent-violators algorithm, Ayer et al. 1955). Few sweeps are enough.
+fn tighten(layers: &Layers, centres: &mut [f64]) {
+    const SWEEPS: usize = 60;
+    let fullest = layers.order.iter().map(|column| {
+        let gaps: f64 = column.windows(2).map(|pair| apart(layers, pair[0], pair[1])).sum();
+        let ends = column.first().zip(column.last());
+        gaps + ends.map_or(0.0, |(&a, &b)| f64::midpoint(layers.heights[a], layers.heights[b]))
+    });
+    let fullest = fullest.fold(0.0, f64::max);
+    let tallest = centres.iter().zip(&layers.heights).map(|(y, h)| y + h / 2.0).fold(0.0, f64::max);
+    if tallest < fullest * 1.25 {
+        return;
+    }
+    let is_bend = |v: usize| v >= layers.nodes;
+    for sweep in 0..SWEEPS {
+        let depth = layers.order.len();
+        for step in 0..depth {
+            let column = &layers.order[if sweep % 2 == 0 { step } else { depth - 1 - step }];
+            let wanted = column.iter().map(|&v| {
+                let (mut sum, mut weight) = (centres[v] * 0.2, 0.2);
+                for &u in layers.left[v].iter().chain(&layers.right[v]) {
+                    let pull = if is_bend(u) && is_bend(v) { 8.0 } else { 1.0 };
+                    sum += centres[u] * pull;
+                    weight += pull;
+                }
+                (sum / weight, weight)
+            });
+            let wanted: Vec<(f64, f64)> = wanted.collect();
+            place(layers, column, &wanted, centres);
+        }
+    }
+    let top = centres.iter().zip(&layers.heights).map(|(y, h)| y - h / 2.0).fold(f64::INFINITY, f64::min);
+    for y in centres {
+        *y -= top;
+    }
+}
+
+/// Puts the vertices of a column as near as possible to where they want to be, in order and with their gaps.
+fn place(layers: &Layers, column: &[usize], wanted: &[(f64, f64)], centres: &mut [f64]) {
+    // blocks of vertices that stand as close as they may: offset of the first, weight, number of vertices
+    let mut blocks: Vec<(f64, f64, usize)> = Vec::with_capacity(column.len());
+    let mut offsets = Vec::with_capacity(column.len());
+    let mut offset = 0.0;
+    for (at, &(y, weight)) in wanted.iter().enumerate() {
+        if at > 0 {
+            offset += apart(layers, column[at - 1], column[at]);
+        }
+        offsets.push(offset);
+        let mut block = (y - offset, weight, 1);
+        while let Some(&(before, heavy, count)) = blocks.last()
+            && before > block.0
+        {
+            blocks.pop();
+            let weight = heavy + block.1;
+            block = ((before * heavy + block.0 * block.1) / weight, weight, count + block.2);
+        }
+        blocks.push(block);
+    }
+    let bases = blocks.into_iter().flat_map(|(base, _, count)| std::iter::repeat_n(base, count));
+    for ((&v, base), offset) in column.iter().zip(bases).zip(offsets) {
+        centres[v] = base + offset;
+    }
+}
+
+/// Least distance between the centres of two neighbours of one column.
+fn apart(layers: &Layers, u: usize, v: usize) -> f64 {
+    let bends = u >= layers.nodes && v >= layers.nodes;
+    f64::midpoint(layers.heights[u], layers.heights[v]) + if bends { GAP / 3.0 } else { GAP }
 }
 
 /// Moves the four results onto the narrowest one and takes the mean of the two middle ones for every vertex.
@@ -158,10 +232,7 @@ fn pack(layers: &Layers, order: &[Vec<usize>], root: &[usize]) -> Vec<f64> {
     for column in order {
         for pair in column.windows(2) {
             let (u, v) = (pair[0], pair[1]);
-            let bends = u >= layers.nodes && v >= layers.nodes;
-            let gap = if bends { GAP / 3.0 } else { GAP };
-            let apart = f64::midpoint(layers.heights[u], layers.heights[v]) + gap;
-            after[root[u]].push((root[v], apart));
+            after[root[u]].push((root[v], apart(layers, u, v)));
             waits[root[v]] += 1;
         }
     }

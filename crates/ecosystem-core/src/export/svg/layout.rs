@@ -45,6 +45,8 @@ pub(super) struct Layers {
 
 /// Free space between layers.
 const LAYER_GAP: f64 = 84.0;
+/// How much more it becomes where many lines run.
+const LAYER_GAP_MORE: f64 = 190.0;
 /// Height of a bend: the space a line keeps to its neighbours.
 const BEND: f64 = 10.0;
 
@@ -64,10 +66,11 @@ pub(super) fn layered(graph: &Graph) -> Layout {
     }
     let mut x_of = Vec::with_capacity(widths.len());
     let mut x = 0.0;
-    for &width in &widths {
+    for (&width, gap) in widths.iter().zip(gaps(&layers)) {
         x_of.push(x);
-        x += width + LAYER_GAP;
+        x += width + gap;
     }
+    let end = x_of.last().zip(widths.last()).map_or(0.0, |(x, width)| x + width);
     let corners: Vec<(f64, f64)> = (0..nodes)
         .map(|v| {
             let column = layers.layer[v];
@@ -82,7 +85,15 @@ pub(super) fn layered(graph: &Graph) -> Layout {
     let height = (0..nodes).map(|v| corners[v].1 + graph.sizes[v].1);
     let bends = (nodes..centres.len()).map(|v| centres[v] + BEND);
     let height = height.chain(bends).fold(0.0, f64::max);
-    Layout { corners, routes, size: ((x - LAYER_GAP).max(0.0), height) }
+    Layout { corners, routes, size: (end, height) }
+}
+
+/// Free space after each layer: the more lines run from it to the next, the more, so that they can be told apart.
+fn gaps(layers: &Layers) -> impl Iterator<Item = f64> {
+    layers.order.iter().map(|column| {
+        let lines: usize = column.iter().map(|&v| layers.right[v].len()).sum();
+        LAYER_GAP + (lines.saturating_sub(12) as f64 * 2.2).min(LAYER_GAP_MORE)
+    })
 }
 
 /// Points of one edge.

@@ -249,6 +249,10 @@ fn draw_outside(
     (right, y + NODE_HEIGHT)
 }
 
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// A legend entry: text and the markup that stands before it, drawn at (0, 0) with a width of 22.
 type LegendItem = (String, String);
 
@@ -291,9 +295,9 @@ fn heading(
     let title = fitted(&style.title, 20.0, width - 2.0 * MARGIN);
     canvas.text((MARGIN, 40.0), 18.0, &format!("font-weight=\"700\" fill=\"{INK}\""), &title);
     let counts = format!(
-        "{} components, {} dependencies; arrows lead to what is needed",
-        ecosystem.len(),
-        ecosystem.dependencies().len()
+        "{}, {}; arrows lead to what is needed",
+        counted(ecosystem.len(), "component", "components"),
+        counted(ecosystem.dependencies().len(), "dependency", "dependencies")
     );
     canvas.text((MARGIN, 59.0), 11.5, &format!("fill=\"{MUTED}\""), &counts);
     let (mut x, mut y) = (MARGIN, 82.0);

@@ -19,6 +19,8 @@ const HOST_MAX: f64 = 250.0;
 const CHIP_HEIGHT: f64 = 19.0;
 const CHIP: f64 = 10.5;
 const IDLE: f64 = 16.0;
+/// How much wider names may be in fonts that stand in.
+const WIDE: f64 = 1.1;
 
 /// What stands on one host.
 struct Load<'a> {
@@ -192,15 +194,19 @@ fn draw_racks(
 
 /// Hosts with replicas as boxes in columns, then the empty ones as squares; returns the bottom of the rack.
 fn draw_hosts(canvas: &mut Canvas, hosts: &[&Load<'_>], (x, top): (f64, f64), frame: Frame) -> f64 {
-    let (beside, width) = (frame.beside, frame.zone - 40.0);
-    let mut bottoms = vec![top; beside];
+    let width = frame.zone - 40.0;
     let (empty, busy): (Vec<&Load<'_>>, Vec<&Load<'_>>) =
         hosts.iter().copied().partition(|l| l.replicas.is_empty());
+    // few hosts share the room of many, crowded ones all of it
+    let beside = frame.beside.min(busy.len().max(1));
+    let most = if busy.iter().any(|l| l.replicas.len() > 16) { f64::INFINITY } else { HOST_MAX };
+    let host = ((width + GAP) / beside as f64 - GAP).min(most.max(frame.host));
+    let mut bottoms = vec![top; beside];
     for load in busy {
         // always the shortest column
         let column = (0..beside).min_by(|&a, &b| bottoms[a].total_cmp(&bottoms[b])).unwrap_or(0);
-        let left = x + column as f64 * (frame.host + GAP);
-        bottoms[column] = draw_host(canvas, load, (left, bottoms[column], frame.host)) + GAP;
+        let left = x + column as f64 * (host + GAP);
+        bottoms[column] = draw_host(canvas, load, (left, bottoms[column], host)) + GAP;
     }
     let mut y = bottoms.into_iter().fold(top, f64::max);
     if !empty.is_empty() {
@@ -245,7 +251,7 @@ fn tooltip(load: &Load<'_>) -> String {
 /// One host box; returns its bottom.
 fn draw_host(canvas: &mut Canvas, load: &Load<'_>, (x, y, host): (f64, f64, f64)) -> f64 {
     let chips = chip_rows(load, host);
-    let rows = chips.last().map_or(0.0, |&(_, row, _, _)| row + 1.0);
+    let rows = chips.last().map_or(0.0, |&(_, row, ..)| row + 1.0);
     let height = 54.0 + rows * (CHIP_HEIGHT + 4.0) + 6.0;
     canvas.open(&tooltip(load));
     canvas.rect((x, y, host, height), 7.0, "fill=\"#fbfcfe\" stroke=\"#c3cad5\"");
@@ -278,9 +284,10 @@ fn draw_host(canvas: &mut Canvas, load: &Load<'_>, (x, y, host): (f64, f64, f64)
     for (row, (label, used, room)) in bars.into_iter().enumerate() {
         draw_bar(canvas, (x + 9.0, y + 25.0 + row as f64 * 13.0, host - 18.0), label, used, room);
     }
-    for (left, row, width, index) in chips {
+    for (left, row, width, index, count) in chips {
         let (replica, kind, alone) = load.replicas[index];
-        draw_chip(canvas, (x + left, y + 54.0 + row * (CHIP_HEIGHT + 4.0), width), replica, kind, alone);
+        let text = chip_text(replica, alone, count);
+        draw_chip(canvas, (x + left, y + 54.0 + row * (CHIP_HEIGHT + 4.0), width), &text, kind);
     }
     canvas.close();
     y + height
@@ -294,51 +301,53 @@ fn draw_bar(canvas: &mut Canvas, (x, y, whole): (f64, f64, f64), label: &str, us
         s if s > 0.85 => "#d98e04",
         _ => "#3f8f6b",
     };
-    let width = whole - 58.0;
+    let width = whole - 61.0;
     canvas.text((x, y + 8.0), 9.0, &format!("fill=\"{MUTED}\""), label);
-    canvas.rect((x + 24.0, y + 1.5, width, 7.0), 3.5, "fill=\"#e6eaf0\"");
+    canvas.rect((x + 27.0, y + 1.5, width, 7.0), 3.5, "fill=\"#e6eaf0\"");
     if share > 0.0 {
         let filled = (width * share.min(1.0)).max(3.0);
-        canvas.rect((x + 24.0, y + 1.5, filled, 7.0), 3.5, &format!("fill=\"{colour}\""));
+        canvas.rect((x + 27.0, y + 1.5, filled, 7.0), 3.5, &format!("fill=\"{colour}\""));
     }
     let percent = if share.is_finite() { format!("{:.0} %", share * 100.0) } else { "∞".to_owned() };
     let anchor = format!("fill=\"{MUTED}\" text-anchor=\"end\"");
     canvas.text((x + whole, y + 8.0), 9.0, &anchor, &percent);
 }
 
-fn chip_text(replica: &ReplicaId, alone: bool) -> String {
-    if alone {
+/// The replicas of one component on one host share a chip.
+fn chip_text(replica: &ReplicaId, alone: bool, count: usize) -> String {
+    if count > 1 {
+        format!("{} ×{count}", replica.component())
+    } else if alone {
         replica.component().to_string()
     } else {
         format!("{} {}", replica.component(), replica.index())
     }
 }
 
-/// Left edge, row, width and number of each replica's chip.
-fn chip_rows(load: &Load<'_>, host: f64) -> Vec<(f64, f64, f64, usize)> {
+/// Left edge, row and width of each chip, the number of its first replica and how many it stands for.
+fn chip_rows(load: &Load<'_>, host: f64) -> Vec<(f64, f64, f64, usize, usize)> {
     let (mut left, mut row) = (8.0, 0.0);
     let mut chips = Vec::with_capacity(load.replicas.len());
-    for (index, &(replica, _, alone)) in load.replicas.iter().enumerate() {
-        let width = (text_width(&chip_text(replica, alone), CHIP) + 14.0).min(host - 16.0);
+    let mut index = 0;
+    // a placement is in order of component
+    for group in load.replicas.chunk_by(|(a, ..), (b, ..)| a.component() == b.component()) {
+        let &(replica, _, alone) = &group[0];
+        let width =
+            (text_width(&chip_text(replica, alone, group.len()), CHIP) * WIDE + 14.0).min(host - 16.0);
         if left > 8.0 && left + width > host - 8.0 {
             (left, row) = (8.0, row + 1.0);
         }
-        chips.push((left, row, width, index));
+        chips.push((left, row, width, index, group.len()));
+        index += group.len();
         left += width + 4.0;
     }
     chips
 }
 
-fn draw_chip(
-    canvas: &mut Canvas,
-    (x, y, width): (f64, f64, f64),
-    replica: &ReplicaId,
-    kind: Kind,
-    alone: bool,
-) {
+fn draw_chip(canvas: &mut Canvas, (x, y, width): (f64, f64, f64), text: &str, kind: Kind) {
     let (strong, pale) = colours(kind);
     let look = format!("fill=\"{pale}\" stroke=\"{strong}\" stroke-opacity=\"0.5\"");
     canvas.rect((x, y, width, CHIP_HEIGHT), 5.0, &look);
-    let text = fitted(&chip_text(replica, alone), CHIP, width - 10.0);
+    let text = fitted(text, CHIP * WIDE, width - 12.0);
     canvas.text((x + 7.0, y + 13.2), CHIP, &format!("fill=\"{strong}\" font-weight=\"500\""), &text);
 }

@@ -139,8 +139,8 @@ pub(super) fn mentions(
     let volumes = workload.pod.iter().filter_map(|p| p.get("volumes")).flat_map(|v| v.items());
     let maps = volumes.flat_map(|volume| {
         let projected = volume.dig(&["projected", "sources"]);
-        let parts: Vec<At<'_>> = projected.iter().flat_map(At::items).collect();
-        parts.into_iter().chain([volume]).filter_map(|part| part.dig(&["configMap", "name"]))
+        let parts: Vec<At<'_>> = projected.iter().flat_map(At::items).chain([volume]).collect();
+        parts.into_iter().filter_map(|part| part.dig(&["configMap", "name"]))
     });
     for map in maps {
         let Some(name) = map.text() else { continue };

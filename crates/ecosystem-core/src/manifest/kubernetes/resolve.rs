@@ -3,6 +3,7 @@
 use super::super::carried;
 use super::super::draft::Draft;
 use super::super::report::Report;
+use super::super::tree::At;
 use super::Objects;
 use super::selector::{Labels, Selector};
 use crate::component::{Component, Kind};
@@ -75,7 +76,7 @@ impl<'a> Resolver<'a> {
                     continue;
                 }
                 let mut component = Component::new(id.clone(), Kind::External);
-                if let Some(host) = external.as_ref().and_then(|e| e.text()) {
+                if let Some(host) = external.as_ref().and_then(At::text) {
                     component.labels.insert(Arc::from("kubernetes.external-name"), Arc::from(host));
                 }
                 let external = external.unwrap_or_else(|| service.at.clone());
