@@ -4,10 +4,7 @@ use core::convert::Infallible;
 
 use crate::hash::{Hash, node_hash};
 use crate::proof::is_subtree;
-use crate::tree::{LEVELS, Tree};
-
-/// Proofs that are made side by side.
-const TOGETHER: usize = 8;
+use crate::tree::Tree;
 
 /// Something that knows the roots of complete subtrees.
 pub trait HashSource {
@@ -219,36 +216,6 @@ impl View<'_> {
         let place = self.peak_of(index)?;
         self.tree.push_siblings(index, self.peaks[place].level, hashes);
         self.push_peaks(place, hashes);
-        Ok(())
-    }
-
-    /// Hands out the inclusion proofs of many entries in their order, the same as [`View::inclusion`] makes one by one. They
-    /// are made level by level for several entries at once, so that their hashes come from memory together: that is faster
-    /// where the tree is larger than the cache.
-    ///
-    /// # Errors
-    /// An entry that is not in the log; the proofs before it may have been handed out.
-    pub fn inclusions(&self, indices: &[u64], mut each: impl FnMut(u64, &[Hash])) -> Result<(), ProveError> {
-        let mut proofs: [Vec<Hash>; TOGETHER] =
-            core::array::from_fn(|_| Vec::with_capacity(self.longest_proof()));
-        for indices in indices.chunks(TOGETHER) {
-            let mut places = [0; TOGETHER];
-            for ((place, index), proof) in places.iter_mut().zip(indices).zip(&mut proofs) {
-                *place = self.peak_of(*index)?;
-                proof.clear();
-            }
-            let height = |place: usize| self.peaks[place].level;
-            let highest = indices.iter().zip(places).map(|(_, place)| height(place)).max();
-            for tier in 0..highest.unwrap_or_default().div_ceil(LEVELS) {
-                for ((index, place), proof) in indices.iter().zip(places).zip(&mut proofs) {
-                    self.tree.push_tier(*index, tier, height(place), proof);
-                }
-            }
-            for ((index, place), proof) in indices.iter().zip(places).zip(&mut proofs) {
-                self.push_peaks(place, proof);
-                each(*index, proof);
-            }
-        }
         Ok(())
     }
 

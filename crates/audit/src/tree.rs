@@ -4,28 +4,46 @@
 //! The root over leaves `D[0..n]` is `node(root(D[0..k]), root(D[k..n]))` with `k` the largest power of two
 //! below `n`. Subtrees of `2^level` leaves that start at a multiple of their size never change once complete:
 //! the tree keeps exactly those. A push costs one node hash on average; a root of any size `O(log n)`; memory is
-//! 68 bytes per leaf.
+//! 64 bytes per leaf.
+//!
+//! # Layout
+//! Six levels at a time lie together: a block holds a complete subtree of 64 nodes of its lowest level in order
+//! (127 hashes, 4 KiB), so that the way from a leaf up touches one page per six levels. Blocks of one tier lie in
+//! chunks that never move.
 //!
 //! A writer that needs no proofs keeps a [`CompactRange`] instead, which is `O(log n)`.
 
-mod store;
-
-pub(crate) use store::LEVELS;
-use store::Store;
-
 use crate::hash::{Hash, node_hash};
+
+/// Levels in one block.
+const TIER: u32 = 6;
+/// Slots of a block: 127 hashes and one that stays unused.
+const BLOCK: usize = 2 << TIER;
+/// Slots of a chunk.
+const CHUNK: usize = 32 * BLOCK;
 
 /// All complete subtrees of a growing log.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tree {
     size: u64,
-    store: Store,
+    /// Tier `t` holds levels `6t .. 6t + 6` in chunks of [`CHUNK`] slots.
+    tiers: Vec<Vec<Vec<Hash>>>,
+}
+
+/// Tier, and slot in it, of a node.
+fn place(level: u32, index: u64) -> (usize, usize) {
+    let inner = level % TIER;
+    let block = index >> (TIER - inner);
+    let within = index & ((1 << (TIER - inner)) - 1);
+    let slot = block * BLOCK as u64 + ((2 * within + 1) << inner) - 1;
+    // A tree that does not fit the address space cannot be built.
+    ((level / TIER) as usize, usize::try_from(slot).unwrap_or(usize::MAX))
 }
 
 impl Tree {
     /// A tree without leaves.
     pub const fn new() -> Self {
-        Self { size: 0, store: Store::new() }
+        Self { size: 0, tiers: Vec::new() }
     }
 
     /// Number of leaves.
@@ -36,14 +54,35 @@ impl Tree {
     /// Adds a leaf.
     pub fn push(&mut self, leaf: Hash) {
         let (mut level, mut index, mut hash) = (0, self.size, leaf);
-        self.store.put(level, index, hash);
-        while index & 1 == 1 {
-            hash = node_hash(&self.store.sibling(level, index), &hash);
+        loop {
+            let (tier, slot) = place(level, index);
+            self.put(tier, slot, hash);
+            if index & 1 == 0 {
+                break;
+            }
+            // The left neighbour of a node lies two steps of its level before it.
+            let left = slot - (2 << (level % TIER));
+            hash = node_hash(&self.tiers[tier][left / CHUNK][left % CHUNK], &hash);
             level += 1;
             index >>= 1;
-            self.store.put(level, index, hash);
         }
         self.size += 1;
+    }
+
+    fn put(&mut self, tier: usize, slot: usize, hash: Hash) {
+        if tier == self.tiers.len() {
+            self.tiers.push(Vec::new());
+        }
+        let chunks = &mut self.tiers[tier];
+        if slot / CHUNK == chunks.len() {
+            chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let chunk = &mut chunks[slot / CHUNK];
+        // Nodes lie before the last leaf below them, so a chunk only ever grows by a leaf and the slot before it.
+        if slot % CHUNK >= chunk.len() {
+            chunk.resize(slot % CHUNK + 1, Hash::ZERO);
+        }
+        chunk[slot % CHUNK] = hash;
     }
 
     /// The root of the complete subtree of `2^level` leaves with this index; `None` while it is not complete.
@@ -51,21 +90,29 @@ impl Tree {
         if level >= u64::BITS || index >= self.size >> level {
             return None;
         }
-        Some(self.store.sibling(level, index ^ 1))
+        let (tier, slot) = place(level, index);
+        Some(self.tiers[tier][slot / CHUNK][slot % CHUNK])
     }
 
     /// The siblings on the way up from a leaf through `height` levels of a complete subtree, lowest first.
     pub(crate) fn push_siblings(&self, leaf: u64, height: u32, out: &mut Vec<Hash>) {
-        for tier in 0..height.div_ceil(LEVELS) {
-            self.push_tier(leaf, tier, height, out);
-        }
-    }
-
-    /// The part of [`Tree::push_siblings`] that lies in one tier, if the way gets there.
-    pub(crate) fn push_tier(&self, leaf: u64, tier: u32, height: u32, out: &mut Vec<Hash>) {
-        let below = tier * LEVELS;
-        if below < height {
-            self.store.push_tier(tier as usize, leaf >> below, height - below, out);
+        let mut index = leaf;
+        let mut left = height;
+        for chunks in &self.tiers {
+            let levels = left.min(TIER);
+            let block = usize::try_from(index >> TIER).unwrap_or(usize::MAX) * BLOCK;
+            let Some(chunk) = chunks.get(block / CHUNK) else { return };
+            let Some(block) = chunk.get(block % CHUNK..) else { return };
+            for level in 0..levels {
+                let within = ((index >> level) ^ 1) & ((1 << (TIER - level)) - 1);
+                let slot = ((2 * within + 1) << level) - 1;
+                out.extend(block.get(usize::try_from(slot).unwrap_or(usize::MAX)));
+            }
+            left -= levels;
+            index >>= TIER;
+            if left == 0 {
+                return;
+            }
         }
     }
 

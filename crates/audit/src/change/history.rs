@@ -46,8 +46,8 @@ pub enum HistoryError {
         /// What does not fit.
         source: PatchError,
     },
-    /// A state is not JSON.
-    #[error("entry {seq}: `{field}` is not JSON")]
+    /// A state is sealed, a commitment or bytes.
+    #[error("entry {seq}: `{field}` is not JSON: what is sealed has to be opened first")]
     State {
         /// Place in the log.
         seq: u64,
