@@ -460,9 +460,12 @@ fn predict(model: &str, train: &[f64], p: &Protocol, horizon: usize, levels: &[f
         "naive" => go(&fc::Naive, train, horizon, levels),
         "snaive" => go(&fc::SeasonalNaive::new(first.min(train.len())), train, horizon, levels),
         "snaive-long" => go(&fc::SeasonalNaive::new(last), train, horizon, levels),
-        "ets" => go(&fc::AutoEts::default(), train, horizon, levels),
+        "ets" => go(&fc::AutoEts::default().with_horizon(horizon), train, horizon, levels),
         "hw" => go(&fc::AutoEts::default().with_period(first), train, horizon, levels),
-        "mstl-ets" => go(&fc::Mstl::new(&p.seasons, fc::AutoEts::default()), train, horizon, levels),
+        "mstl-ets" => {
+            let base = fc::AutoEts::default().with_horizon(horizon);
+            go(&fc::Mstl::new(&p.seasons, base).with_fast(), train, horizon, levels)
+        }
         "mstl-theta" => go(&fc::Mstl::new(&p.seasons, fc::Theta::standard()), train, horizon, levels),
         "smoothing" => go(&fc::SeasonalSmoothing::new(&p.seasons), train, horizon, levels),
         "theta" => go(&fc::Theta::dynamic_optimised(), train, horizon, levels),

@@ -9,6 +9,9 @@ use crate::{
 
 /// Decomposes, repeats the last cycle of every season, and lets `base` predict trend plus remainder.
 ///
+/// Patterns are local means over the cycles, as in R's and statsforecast's `mstl`, not lines as in
+/// [`decompose_seasons`](crate::decompose_seasons): with the four or five weeks one usually has, lines swing at the end.
+///
 /// Intervals are those of the base model: the pattern counts as known.
 ///
 /// # Example
@@ -56,7 +59,7 @@ impl<B: Forecaster> Forecaster for Mstl<B> {
 
     fn fit(&self, values: &[f64]) -> Result<Self::Fitted, FitError> {
         check_values(values, 4)?;
-        fit_adjusted(&decompose(values, &self.seasons, self.fast)?, values, &self.base)
+        fit_adjusted(&decompose(values, &self.seasons, self.fast, false)?, values, &self.base)
     }
 }
 

@@ -156,7 +156,7 @@ impl Search<'_> {
 
 /// `max(0, 1 - Var(remainder)/Var(season + remainder))` of an STL decomposition (Wang, Smith & Hyndman 2006).
 fn seasonal_strength(filled: &[f64], period: usize) -> f64 {
-    let Ok(parts) = decompose(filled, &[period], true) else { return 0.0 };
+    let Ok(parts) = decompose(filled, &[period], true, true) else { return 0.0 };
     let Some(season) = parts.seasons.first() else { return 0.0 };
     let both: Vec<f64> = season.iter().zip(&parts.remainder).map(|(s, r)| s + r).collect();
     let total = variance(&both);

@@ -40,14 +40,15 @@ pub struct MstlDecomposition {
 /// # Ok::<(), ecosystem_forecast::FitError>(())
 /// ```
 pub fn decompose_seasons(values: &[f64], seasons: &[usize]) -> Result<MstlDecomposition, FitError> {
-    decompose(values, seasons, false)
+    decompose(values, seasons, false, true)
 }
 
-/// The same; `fast` interpolates local regressions.
+/// The same; `fast` interpolates local regressions, without `line` the patterns are local means.
 pub(crate) fn decompose(
     values: &[f64],
     seasons: &[usize],
     fast: bool,
+    line: bool,
 ) -> Result<MstlDecomposition, FitError> {
     check_values(values, 4)?;
     let mut periods: Vec<usize> =
@@ -55,7 +56,7 @@ pub(crate) fn decompose(
     periods.sort_unstable();
     periods.dedup();
     let filled = fill_gaps(values, &periods);
-    let mut parts = decompose_complete(&filled, &periods, fast);
+    let mut parts = decompose_complete(&filled, &periods, fast, line);
     for i in 0..values.len() {
         if values[i].is_nan() {
             parts.remainder[i] = f64::NAN;
@@ -65,7 +66,7 @@ pub(crate) fn decompose(
 }
 
 /// Decomposes complete data with checked, sorted periods.
-fn decompose_complete(filled: &[f64], periods: &[usize], fast: bool) -> MstlDecomposition {
+fn decompose_complete(filled: &[f64], periods: &[usize], fast: bool, line: bool) -> MstlDecomposition {
     let n = filled.len();
     let mut rest = filled.to_vec(); // values without the seasons known so far
     let mut seasons = vec![vec![0.0; n]; periods.len()];
@@ -76,7 +77,7 @@ fn decompose_complete(filled: &[f64], periods: &[usize], fast: bool) -> MstlDeco
             for i in 0..n {
                 rest[i] += seasons[k][i];
             }
-            let mut stl = Stl::new(period).with_season_window(11 + 4 * k);
+            let mut stl = Stl { season_line: line, ..Stl::new(period) }.with_season_window(11 + 4 * k);
             if fast {
                 stl = Stl { inner_rounds: 2, ..stl }.with_fast();
             }

@@ -37,6 +37,9 @@ pub struct Stl {
     pub inner_rounds: usize,
     /// Local regressions are evaluated at every n-th point (default 1); a tenth of the windows is fast and nearly as good.
     pub fast: bool,
+    /// Whether the pattern of a phase may move along lines (default true, as in statsmodels) or is a local mean over the cycles,
+    /// as in R's `mstl`: with few cycles lines swing at the ends, which is where forecasts begin.
+    pub season_line: bool,
 }
 
 /// The parts; they add up to the values exactly up to rounding.
@@ -57,7 +60,15 @@ pub struct StlDecomposition {
 impl Stl {
     /// The defaults for a season of `period` steps.
     pub const fn new(period: usize) -> Self {
-        Self { period, season_window: 7, trend_window: None, robust_rounds: 0, inner_rounds: 5, fast: false }
+        Self {
+            period,
+            season_window: 7,
+            trend_window: None,
+            robust_rounds: 0,
+            inner_rounds: 5,
+            fast: false,
+            season_line: true,
+        }
     }
 
     /// Cycles over which the pattern may change.
@@ -86,6 +97,13 @@ impl Stl {
     #[must_use]
     pub const fn with_fast(mut self) -> Self {
         self.fast = true;
+        self
+    }
+
+    /// The pattern as local means over the cycles.
+    #[must_use]
+    pub const fn with_constant_season(mut self) -> Self {
+        self.season_line = false;
         self
     }
 
@@ -175,7 +193,7 @@ impl Stl {
         let (n, m) = (work.detrended.len(), self.period);
         let loess = Loess {
             window: self.season_window,
-            line: true,
+            line: self.season_line,
             jump: if self.fast { self.season_window.div_ceil(10) } else { 1 },
         };
         for phase in 0..m {

@@ -71,7 +71,7 @@ impl FittedEts {
     }
 
     /// Means of the coming steps, to be asked for in order.
-    fn means(&self) -> impl FnMut(usize) -> f64 {
+    pub(super) fn means(&self) -> impl FnMut(usize) -> f64 {
         let (mut damping, mut power) = (0.0, 1.0);
         move |h| {
             power *= self.weights.phi;
