@@ -213,6 +213,9 @@ impl fmt::Display for ActionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.verb())?;
         match self {
+            Self::Start { replica, host, version, .. } if version.is_unknown() => {
+                write!(f, "{replica} on {host}")
+            }
             Self::Start { replica, host, version, .. } => write!(f, "{replica} version {version} on {host}"),
             Self::Stop { replica, host } | Self::Probe { replica, host } => write!(f, "{replica} on {host}"),
             Self::Migrate { replica, from, to, .. } => write!(f, "{replica} from {from} to {to}"),

@@ -5,6 +5,7 @@ use ecosystem_core::{
     ActionId, ComponentId, Ecosystem, HostId, HypervisorEvent, Infrastructure, Inventory, ReplicaId,
     Resources, Version,
 };
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,6 +96,40 @@ pub enum Order {
     /// Give every replica of a component so much: running ones where they run, if there is room, others when they start.
     /// Holds until the map says otherwise.
     Resize(ComponentId, Resources),
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("everything"),
+            Self::Component(id) => fmt::Display::fmt(id, f),
+            Self::Host(id) => fmt::Display::fmt(id, f),
+        }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Freeze(scope) => write!(f, "freeze {scope}"),
+            Self::Thaw(scope) => write!(f, "thaw {scope}"),
+            Self::Drain(host) => write!(f, "empty {host}"),
+            Self::Restore(host) => write!(f, "take {host} back into use"),
+            Self::Approve(id) => write!(f, "grant question {id}"),
+            Self::Reject(id) => write!(f, "refuse question {id}"),
+            Self::Abort(id) => write!(f, "abort action {id}"),
+            Self::SetReplicas(component, count) => write!(f, "run {count} of {component}"),
+            Self::ConfirmDead(host) => write!(f, "{host} is dead for certain"),
+            Self::Move(replica, host) => write!(f, "move {replica} to {host}"),
+            Self::Retry(component) => write!(f, "try {component} again"),
+            Self::PowerOff(host) => write!(f, "switch {host} off"),
+            Self::ShiftTraffic(component, _) => write!(f, "divide traffic of {component}"),
+            Self::RestoreSnapshot(replica, name) => write!(f, "bring {replica} back to snapshot {name}"),
+            Self::Resize(component, size) => {
+                write!(f, "give each {component} {} and {}", size.cpu, size.memory)
+            }
+        }
+    }
 }
 
 /// One observation, answer or order.

@@ -80,7 +80,8 @@ impl Engine {
                 if !changes.is_empty() {
                     self.write(&changes);
                 }
-                let sentence = format!("there is no plan for {} moves ({why}): {error}", useful.len());
+                let sentence =
+                    format!("{why}: there is no plan for {}: {error}", super::issue::replicas(useful.len()));
                 let facts = vec![("because", error)];
                 return self.notify("plan-impossible", crate::action::NoteSubject::Engine, facts, sentence);
             }
@@ -99,9 +100,16 @@ impl Engine {
             self.notify("plan-step-given-up", self.about_replica(r), Vec::new(), sentence);
         }
         if count > 0 {
-            let pivots = count.saturating_sub(useful.len());
+            let moves = if count == 1 { "1 move".to_owned() } else { format!("{count} moves") };
+            let detours = match count.saturating_sub(useful.len()) {
+                0 => String::new(),
+                1 => " with a detour".to_owned(),
+                more => format!(" with {more} detours"),
+            };
+            let of = super::issue::replicas(useful.len());
+            let sentence = format!("{why}: {moves} of {of}{detours} are planned");
             let sentence =
-                format!("a plan of {count} moves for {} replicas, {pivots} detours: {why}", useful.len());
+                if count == 1 { sentence.replace(" are planned", " is planned") } else { sentence };
             let facts = vec![("steps", count.to_string()), ("because", why.to_owned())];
             self.audit("plan-made", crate::action::NoteSubject::Engine, facts, sentence);
         }
@@ -308,7 +316,7 @@ impl Engine {
         let left = self.goals().len();
         let changes: Vec<Change> = self.hard.plan.keys().map(|id| Change::StepGone(*id)).collect();
         self.write(&changes);
-        let sentence = format!("the plan is given up: {left} replicas cannot be moved now");
+        let sentence = format!("the plan is given up: {} cannot be moved now", super::issue::replicas(left));
         let why = vec![("replicas", left.to_string())];
         self.notify("plan-given-up", crate::action::NoteSubject::Engine, why, sentence);
     }

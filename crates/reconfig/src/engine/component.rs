@@ -37,7 +37,13 @@ impl Engine {
         let room = desired.saturating_add(surge).saturating_sub(total);
         let missing = desired.saturating_sub(fresh).min(room);
         if missing > 0 {
+            // Beyond what serves already it is growth; whoever serves with nothing comes back.
+            let grows = !rolling && outdated == 0 && live.iter().any(|(_, _, _, serves)| *serves);
+            let first = self.hard.comps[c as usize].next;
             self.create(c, missing, rolling);
+            if grows {
+                self.soft.grown.extend((first..first.saturating_add(missing)).map(|n| Rid { c, n }));
+            }
         }
         if outdated > 0 || total > desired {
             self.shrink(c, desired, live);

@@ -15,6 +15,11 @@ pub(super) fn replicas(count: usize) -> String {
     if count == 1 { "1 replica".to_owned() } else { format!("{count} replicas") }
 }
 
+/// ` version 1.2`, or nothing where it is not known.
+pub(super) fn in_version(version: &Version) -> String {
+    if version.is_unknown() { String::new() } else { format!(" version {version}") }
+}
+
 impl Engine {
     /// Writes down that an action begins, together with the change of state it means, and hands it out.
     pub(super) fn begin(

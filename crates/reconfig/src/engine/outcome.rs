@@ -366,6 +366,7 @@ impl Engine {
         let version = next.version.clone();
         self.end(id, End::Done, vec![Change::Replica(r, Box::new(next))]);
         self.soft.unhealthy.remove(&r);
+        self.soft.grown.remove(&r);
         self.soft.waiting.remove(&r);
         self.soft.refusals.remove(&(r.c, r.n));
         self.touch(r.c);
@@ -373,8 +374,12 @@ impl Engine {
             self.touch(d);
         }
         if started {
-            let sentence =
-                format!("{} version {version} serves on {}", self.replica_id(r), self.world.host_id(host));
+            let sentence = format!(
+                "{}{} serves on {}",
+                self.replica_id(r),
+                super::issue::in_version(&version),
+                self.world.host_id(host)
+            );
             self.audit("replica-started", self.about_replica(r), Vec::new(), sentence);
         }
     }

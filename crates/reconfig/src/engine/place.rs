@@ -243,8 +243,9 @@ impl Engine {
             vec![Change::Replica(r, Box::new(Replica { phase, ..replica }))]
         });
         let sentence = format!(
-            "{} version {version} starts on {} ({})",
+            "{}{} starts on {} ({})",
             self.replica_id(r),
+            super::issue::in_version(&version),
             self.world.host_id(h),
             reason.word()
         );

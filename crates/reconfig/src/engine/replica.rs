@@ -17,7 +17,7 @@ impl Engine {
             self.soft.backoff.remove(&r);
         }
         let leaving = replica.retire || replica.tainted;
-        let reason = self.reason_for(r.c);
+        let reason = self.reason_for(r);
         match replica.phase {
             Phase::Pending if leaving => self.write(&[Change::Gone(r)]),
             Phase::Pending => self.settle_pending(r, reason),
@@ -39,12 +39,13 @@ impl Engine {
         }
     }
 
-    /// Why replicas of a component are started: rebuilt after isolation, rolled out, or brought back.
-    pub(super) fn reason_for(&self, c: u32) -> Reason {
-        let comp = &self.hard.comps[c as usize];
+    /// Why a replica is started: rebuilt after isolation, rolled out, added for the load, or brought back.
+    pub(super) fn reason_for(&self, r: Rid) -> Reason {
+        let comp = &self.hard.comps[r.c as usize];
         match () {
             () if comp.isolation.is_some() => Reason::Security,
             () if comp.rollout.is_some() => Reason::Rollout,
+            () if self.soft.grown.contains(&r) => Reason::Scale,
             () => Reason::Recovery,
         }
     }

@@ -205,6 +205,8 @@ pub(crate) struct Soft {
     pub(crate) serving: Vec<Option<u32>>,
     /// Hosts silent or being fenced.
     pub(crate) silent: BTreeSet<u32>,
+    /// Replicas that were added to serve more and have not run yet.
+    pub(crate) grown: BTreeSet<Rid>,
     /// The plan wants to be looked at.
     pub(crate) plan_dirty: bool,
     /// When a step of the plan last began or ended.
@@ -262,6 +264,7 @@ impl Soft {
             bucket: Bucket { micro: if trusted { u64::from(burst) * 1_000_000 } else { 0 }, at: now },
             serving: vec![None; hard.comps.len()],
             silent: BTreeSet::new(),
+            grown: BTreeSet::new(),
             plan_dirty: false,
             plan_progress: now,
             plan_again: false,
@@ -292,6 +295,7 @@ impl Soft {
         self.doubts.remove(&r);
         self.refusals.remove(&(r.c, r.n));
         self.needs.remove(&r);
+        self.grown.remove(&r);
         self.timers.clear(Timer::Replica(r));
         if let Some(ask) = self.asked.remove(&r)
             && let Some(open) = self.asks.get_mut(&ask)

@@ -361,7 +361,7 @@ impl Drill {
             Input::Fault(fault) => {
                 self.sim.poll_to(self.now);
                 self.sim.fault(&fault);
-                self.record(TimelineKind::World, "fault", fault.subject(), format!("{fault:?}"));
+                self.record(TimelineKind::World, "fault", fault.subject(), fault.to_string());
             }
             Input::EngineCrash => self.crash(),
             Input::Calm => {
@@ -601,7 +601,10 @@ fn describe(event: &Event) -> Option<(&'static str, String, String)> {
         Event::HostFailed { host, evidence } => {
             ("host-failed", host.to_string(), format!("{host} is {}", evidence.word()))
         }
-        Event::Order { order, by } => ("order", by.to_string(), format!("{by} orders {order:?}")),
+        Event::Plan { moves, why } => {
+            ("plan", String::new(), format!("a plan of {} moves is handed in: {why}", moves.len()))
+        }
+        Event::Order { order, by } => ("order", by.to_string(), format!("{by} orders: {order}")),
         _ => return None,
     })
 }

@@ -9,6 +9,7 @@ use ecosystem_core::{
     Resources, Sample, Series, Subject, SubmitError, Timestamp, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 /// Largest number of samples handed out for one range.
@@ -143,6 +144,30 @@ impl Fault {
             Self::BadVersion(component, _)
             | Self::StartsFail(component, _)
             | Self::StartsSucceed(component) => component.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HostCrash(host) => write!(f, "{host} loses power"),
+            Self::HostHang(host) => write!(f, "{host} stands still"),
+            Self::HostPartition(host) => write!(f, "{host} cannot be reached any more"),
+            Self::HostDegraded(host) => write!(f, "the hardware of {host} reports trouble"),
+            Self::HostRepaired(host) => write!(f, "{host} is repaired"),
+            Self::HostPowered(host) => write!(f, "{host} has power"),
+            Self::HostReconnected(host) => write!(f, "{host} has its network back"),
+            Self::FenceBroken(host) => write!(f, "the power controller of {host} breaks"),
+            Self::ReplicaCrash(replica) => write!(f, "{replica} crashes"),
+            Self::ReplicaUnhealthy(replica) => write!(f, "{replica} no longer serves"),
+            Self::BadVersion(component, version) => {
+                write!(f, "starts of {component} {version} fail from now on")
+            }
+            Self::StartsFail(component, host) => {
+                write!(f, "starts of {component} on {host} fail from now on")
+            }
+            Self::StartsSucceed(component) => write!(f, "starts of {component} succeed from now on"),
         }
     }
 }
