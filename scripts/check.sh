@@ -23,21 +23,42 @@ format_and_lints() {
   cargo clippy --workspace --all-targets --all-features -- -D warnings
 }
 
-# Everything, with what passing tests print, so that a skip shows; continuous integration must not skip. Random inputs of
-# property tests are the same in every run here; the slow tier draws new ones.
-tests() {
-  step "tests"
-  if ! PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1} cargo test --all-features -- --show-output >"$scratch/tests.txt" 2>&1; then
-    cat "$scratch/tests.txt"
+# Runs tests into a file, with what passing ones print, so that a skip shows; continuous integration must not skip.
+tested() {
+  local into=$1
+  shift
+  if ! "$@" >"$into" 2>&1; then
+    cat "$into"
     exit 1
   fi
-  grep -E '^(test result:|     Running|   Doc-tests)' "$scratch/tests.txt"
-  if grep '^skipped' "$scratch/tests.txt" | sort -u && [ -n "${CI:-}" ]; then
+  grep -E '^(test result:|     Running|   Doc-tests)' "$into"
+  if grep '^skipped' "$into" | sort -u && [ -n "${CI:-}" ]; then
     echo "a test was skipped" >&2
     exit 1
   fi
   awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
-       END { printf "tests: %d passed, %d failed, %d ignored\n", passed, failed, ignored }' "$scratch/tests.txt"
+       END { printf "tests: %d passed, %d failed, %d ignored\n", passed, failed, ignored }' "$into"
+}
+
+# Random inputs of property tests are the same in every run here; the slow tier draws new ones.
+tests() {
+  step "tests"
+  PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1} tested "$scratch/tests.txt" cargo test --all-features -- --show-output
+}
+
+# The second workspace, against real programs: QEMU, Prometheus, VictoriaMetrics, etcd.
+adapters() {
+  step "adapters: format and lints"
+  cargo fmt --manifest-path adapters/Cargo.toml --all --check
+  cargo clippy --manifest-path adapters/Cargo.toml --workspace --all-targets -- -D warnings
+  step "adapters: tests"
+  tested "$scratch/adapters.txt" cargo test --manifest-path adapters/Cargo.toml --workspace -- --show-output --test-threads 2
+}
+
+# Four hosts, twelve real machines, and one story of each fault.
+real_loop() {
+  step "the closed loop on real systems"
+  cargo run --release --manifest-path adapters/Cargo.toml --example real_loop -- --out "$scratch/real"
 }
 
 docs() {
@@ -187,9 +208,11 @@ if [ "$tier" != fast ]; then
   outside_crates
   package
   benches
+  adapters
 fi
 if [ "$tier" = slow ]; then
   fuzzing
   simulations
+  real_loop
 fi
 [ -f "$scratch/tests.txt" ] && awk '/^test result:/ { p += $4; f += $6 } END { printf "\n%d passed, %d failed\n", p, f }' "$scratch/tests.txt"
