@@ -107,7 +107,11 @@ impl World {
         ecosystem: Arc<Ecosystem>,
         infrastructure: Arc<Infrastructure>,
     ) -> Result<Self, EngineError> {
-        let ecosystem = Arc::new(ecosystem.on_hosts(&infrastructure));
+        let ecosystem = if ecosystem.components().any(|c| c.per_host) {
+            Arc::new(ecosystem.on_hosts(&infrastructure))
+        } else {
+            ecosystem
+        };
         let mut component_names: IndexSet<ComponentId> = component_names.into_iter().collect();
         component_names.extend(ecosystem.components().map(|c| c.id.clone()));
         let mut host_names: IndexSet<HostId> = host_names.into_iter().collect();
