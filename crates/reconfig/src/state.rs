@@ -512,15 +512,7 @@ impl Hard {
             Change::Answered(id, _) => {
                 self.approvals.remove(id);
             }
-            Change::Step(id, step) => {
-                if step.r.c as usize >= self.comps.len() {
-                    return Err(dangling(number, "component", step.r.c));
-                }
-                if step.to as usize >= self.hosts.len() {
-                    return Err(dangling(number, "host", step.to));
-                }
-                self.plan.insert(*id, step.as_ref().clone());
-            }
+            Change::Step(id, step) => return self.insert_step(number, *id, step),
             Change::StepGone(id) => {
                 self.plan.remove(id);
                 for step in self.plan.values_mut() {
@@ -528,6 +520,17 @@ impl Hard {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn insert_step(&mut self, number: u64, id: u32, step: &Planned) -> Result<(), JournalError> {
+        if step.r.c as usize >= self.comps.len() {
+            return Err(dangling(number, "component", step.r.c));
+        }
+        if step.to as usize >= self.hosts.len() {
+            return Err(dangling(number, "host", step.to));
+        }
+        self.plan.insert(id, step.clone());
         Ok(())
     }
 

@@ -100,11 +100,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Lowers a map, components that run once per host counted on these hosts. Names already in use keep their indices; new ones are appended.
+    /// Lowers a map, components that run once per host counted on these hosts. Names already in use keep their indices;
+    /// new ones are appended.
     pub(crate) fn new(
         component_names: impl IntoIterator<Item = ComponentId>,
         host_names: impl IntoIterator<Item = HostId>,
-        ecosystem: Arc<Ecosystem>,
+        ecosystem: &Ecosystem,
         infrastructure: Arc<Infrastructure>,
     ) -> Result<Self, EngineError> {
         let ecosystem = if ecosystem.components().any(|c| c.per_host) {

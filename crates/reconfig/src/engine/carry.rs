@@ -219,7 +219,7 @@ impl Engine {
                 let members = members.clone();
                 match &self.world.rules[position as usize].kind {
                     Lowered::Fence { allowed } => {
-                        rules.push(PlanRule::Fence { members, allowed: allowed.clone() })
+                        rules.push(PlanRule::Fence { members, allowed: allowed.clone() });
                     }
                     Lowered::Ban { denied } => {
                         let allowed = denied.iter().map(|denied| !denied).collect();

@@ -26,14 +26,8 @@ pub(super) fn write(w: &mut Writer, change: &Change) {
             w.byte(2);
             w.uint(*epoch);
         }
-        Change::FrozenAll(on) => {
-            w.byte(3);
-            w.flag(*on);
-        }
-        Change::StormApproved(on) => {
-            w.byte(4);
-            w.flag(*on);
-        }
+        Change::FrozenAll(on) => write_switch(w, 3, *on),
+        Change::StormApproved(on) => write_switch(w, 4, *on),
         Change::Counters { next_action, next_approval } => {
             w.byte(5);
             w.uint(*next_action);
@@ -82,17 +76,26 @@ pub(super) fn write(w: &mut Writer, change: &Change) {
         Change::Step(id, step) => {
             w.byte(14);
             w.uint((*id).into());
-            write_rid(w, step.r);
-            w.uint(step.to.into());
-            w.byte(step.reason as u8);
-            write_set(w, &step.after);
-            w.uint(step.failures.into());
+            write_step(w, step);
         }
         Change::StepGone(id) => {
             w.byte(15);
             w.uint((*id).into());
         }
     }
+}
+
+fn write_switch(w: &mut Writer, tag: u8, on: bool) {
+    w.byte(tag);
+    w.flag(on);
+}
+
+fn write_step(w: &mut Writer, step: &Planned) {
+    write_rid(w, step.r);
+    w.uint(step.to.into());
+    w.byte(step.reason as u8);
+    write_set(w, &step.after);
+    w.uint(step.failures.into());
 }
 
 pub(super) fn read(r: &mut Reader<'_>) -> Read<Change> {

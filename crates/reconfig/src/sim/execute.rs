@@ -157,7 +157,7 @@ impl Simulator {
             ActionKind::Migrate { replica, from, to, mode } => {
                 self.switch_over(id, replica, from, to, *mode == MigrationMode::Cold);
             }
-            ActionKind::Snapshot { replica, host, .. } => {
+            ActionKind::Snapshot { replica, host, .. } | ActionKind::Restore { replica, host, .. } => {
                 let there = self.instances.contains_key(&(replica.clone(), host.clone()));
                 self.finish(id, if there { ActionOutcome::DONE } else { failed("does not run") });
             }
@@ -179,10 +179,6 @@ impl Simulator {
             ActionKind::Resize { replica, host, resources } => {
                 let outcome = self.resize(&(replica.clone(), host.clone()), resources);
                 self.finish(id, outcome);
-            }
-            ActionKind::Restore { replica, host, .. } => {
-                let there = self.instances.contains_key(&(replica.clone(), host.clone()));
-                self.finish(id, if there { ActionOutcome::DONE } else { failed("does not run") });
             }
             ActionKind::ApplyNetworkPolicy { component, policy } => {
                 self.policies.insert(component.clone(), *policy);
