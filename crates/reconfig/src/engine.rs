@@ -119,7 +119,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Self, EngineError> {
         settings.validate()?;
-        let world = World::new([], [], ecosystem, Arc::new(infrastructure.clone()))?;
+        let world = World::new([], [], Arc::new(ecosystem.clone()), Arc::new(infrastructure.clone()))?;
         let mut changes = vec![
             Change::Names { components: world.component_names.clone(), hosts: world.host_names.clone() },
             Change::Epoch(epoch.0),
@@ -178,7 +178,7 @@ impl Engine {
         let world = World::new(
             hard.component_names.iter().cloned(),
             hard.host_names.iter().cloned(),
-            ecosystem,
+            Arc::new(ecosystem.clone()),
             Arc::new(infrastructure.clone()),
         )?;
         let now = now.max(newest);

@@ -100,12 +100,11 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Lowers a map, components that run once per host counted on these hosts. Names already in use keep their indices;
-    /// new ones are appended.
+    /// Lowers a map, components that run once per host counted on these hosts. Names already in use keep their indices; new ones are appended.
     pub(crate) fn new(
         component_names: impl IntoIterator<Item = ComponentId>,
         host_names: impl IntoIterator<Item = HostId>,
-        ecosystem: &Ecosystem,
+        ecosystem: Arc<Ecosystem>,
         infrastructure: Arc<Infrastructure>,
     ) -> Result<Self, EngineError> {
         let ecosystem = if ecosystem.components().any(|c| c.per_host) {

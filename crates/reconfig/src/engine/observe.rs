@@ -72,7 +72,7 @@ impl Engine {
             Event::Approval { id, granted, by } => self.approval(id, granted, &by),
             Event::Order { order, by } => self.order(&order, &by),
             Event::Inventory(inventory) => self.inventory(&inventory),
-            Event::Map(ecosystem) => self.new_map(&ecosystem),
+            Event::Map(ecosystem) => self.new_map(ecosystem),
             Event::Capacity(infrastructure) => self.new_infrastructure(infrastructure),
         }
     }
@@ -311,7 +311,7 @@ impl Engine {
         self.audit("resumed", NoteSubject::Engine, vec![("epoch", self.hard.epoch.to_string())], sentence);
     }
 
-    fn new_map(&mut self, ecosystem: &Ecosystem) {
+    fn new_map(&mut self, ecosystem: Arc<Ecosystem>) {
         let infrastructure = Arc::clone(&self.world.infrastructure);
         self.new_world(ecosystem, infrastructure);
         let mut changes = Vec::new();
@@ -341,7 +341,7 @@ impl Engine {
 
     fn new_infrastructure(&mut self, infrastructure: Arc<Infrastructure>) {
         let ecosystem = Arc::clone(&self.world.ecosystem);
-        self.new_world(&ecosystem, infrastructure);
+        self.new_world(ecosystem, infrastructure);
         self.capacity_changed();
         self.soft.dirty.extend(0..super::dense(self.hard.comps.len()));
         let sentence =
@@ -349,7 +349,7 @@ impl Engine {
         self.audit("capacity-changed", NoteSubject::Engine, Vec::new(), sentence);
     }
 
-    fn new_world(&mut self, ecosystem: &Ecosystem, infrastructure: Arc<Infrastructure>) {
+    fn new_world(&mut self, ecosystem: Arc<Ecosystem>, infrastructure: Arc<Infrastructure>) {
         let (components, hosts) = (self.hard.component_names.clone(), self.hard.host_names.clone());
         match World::new(components, hosts, ecosystem, infrastructure) {
             Ok(world) => {
