@@ -360,7 +360,7 @@ fn end(mut stage: Director, out: &Path, figures: &Value, work: &Path) -> Result<
     std::fs::write(&path, report::page("The closed loop on real systems", &stage.steps, &large, &words))?;
     println!("report: {}", path.display());
     let answer = json!({"steps": stage.steps.len(), "audit_entries": audit.size(), "journal_records": records.len(),
-        "double_active": 0, "figures": figures});
+        "figures": figures});
     drop(stage);
     drop(std::fs::remove_dir_all(work));
     Ok(answer)
