@@ -3,54 +3,73 @@
 use crate::dense::{Dense, DenseRule, NONE};
 use ecosystem_core::Weight;
 
+mod areas;
+mod cover;
+mod doll;
 mod separation;
 
 /// Sum of bounds of terms that cannot trade against each other.
 ///
-/// - price: the cheapest hosts, taken in fractions, that hold the demand of one dimension (the largest over the
-///   dimensions), or as many as the largest group that must be apart;
+/// - price: the cheapest hosts that hold the demand of all dimensions in sum ([`cover`]), or as many as the largest group
+///   that must be apart;
 /// - overload and balance: both are convex sums over hosts, so the value at the totals is a bound;
-/// - proximity: what must be apart pays for the least distance ([`separation`]);
+/// - proximity: for each connected part of the graph the larger of what must be apart ([`separation`]) and the optimum of
+///   the part alone ([`doll`]);
 /// - energy: every item at its cheapest host; moves: items whose home is forbidden.
-pub(crate) fn lower_bound(p: &Dense) -> i64 {
-    price(p) + overload(p) + balance(p) + separation::proximity(p) + energy(p) + moves(p)
+///
+/// Searches for bounds visit at most `nodes` nodes; with none the bound is that of the formulas.
+pub(crate) fn lower_bound(p: &Dense, nodes: u64) -> i64 {
+    price(p, nodes / 4) + overload(p) + balance(p) + proximity(p, nodes) + energy(p) + moves(p)
+}
+
+fn proximity(p: &Dense, nodes: u64) -> i64 {
+    if p.edge_to.is_empty() {
+        return 0;
+    }
+    let shares = separation::shares(p);
+    let areas = areas::Areas::of(p);
+    let parts = connected_parts(p);
+    let each = if p.edge_weight.iter().any(|&w| w < 0) { 0 } else { nodes / parts.len().max(1) as u64 };
+    let bounds = crate::par::map(parts, |items| {
+        let simple: i64 = items.iter().map(|&item| shares[item as usize]).sum();
+        simple.max(doll::bound(p, &areas, &items, each))
+    });
+    bounds.iter().sum()
+}
+
+/// Items connected by edges, without the ones that have none.
+fn connected_parts(p: &Dense) -> Vec<Vec<u32>> {
+    let mut seen = vec![false; p.items];
+    let mut parts = Vec::new();
+    for first in 0..p.items as u32 {
+        if seen[first as usize] || p.degree_of(first) == 0 {
+            continue;
+        }
+        seen[first as usize] = true;
+        let (mut part, mut next) = (vec![first], 0);
+        while let Some(&item) = part.get(next) {
+            next += 1;
+            for (other, _) in p.edges(item) {
+                if !std::mem::replace(&mut seen[other as usize], true) {
+                    part.push(other);
+                }
+            }
+        }
+        parts.push(part);
+    }
+    parts
 }
 
 fn totals(p: &Dense, of: &[i64]) -> Vec<i64> {
     (0..p.dims).map(|r| of.iter().skip(r).step_by(p.dims.max(1)).sum()).collect()
 }
 
-fn price(p: &Dense) -> i64 {
+fn price(p: &Dense, nodes: u64) -> i64 {
     if p.items == 0 {
         return 0;
     }
     let demand = totals(p, &p.demand);
-    let mut bound = 0.0_f64;
-    for (r, &needed) in demand.iter().enumerate() {
-        bound = bound.max(fractional_cover(p, r, needed));
-    }
-    // a hair below, for the rounding of the fractions
-    let covered = (bound * (1.0 - 1e-12)).ceil() as i64;
-    covered.max(cheapest_hosts(p, hosts_needed(p, &demand)))
-}
-
-/// Cheapest fractional set of hosts with enough of one dimension: greedy by cost per unit.
-fn fractional_cover(p: &Dense, r: usize, needed: i64) -> f64 {
-    let mut hosts: Vec<(f64, f64)> = (0..p.hosts)
-        .map(|h| (p.open_cost[h] as f64, p.capacity[h * p.dims + r] as f64))
-        .filter(|&(_, capacity)| capacity > 0.0)
-        .collect();
-    hosts.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
-    let (mut left, mut cost) = (needed as f64, 0.0);
-    for (open_cost, capacity) in hosts {
-        if left <= 0.0 {
-            break;
-        }
-        let share = (left / capacity).min(1.0);
-        cost += share * open_cost;
-        left -= capacity;
-    }
-    cost
+    cover::cover(p, &demand, nodes).max(cheapest_hosts(p, hosts_needed(p, &demand)))
 }
 
 /// At least so many hosts are in use: for capacity, and for groups that must not share hosts.

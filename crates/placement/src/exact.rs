@@ -132,7 +132,9 @@ mod tests {
             prop_assert_eq!(exact.assignment.as_ref().map(|_| exact.cost), expected);
             if let (Some(cost), Some(x)) = (expected, exact.assignment) {
                 prop_assert_eq!(evaluate(&problem.dense, &x).terms.total(), cost);
-                prop_assert!(crate::bound::lower_bound(&problem.dense) <= cost);
+                for nodes in [0, 3, 50, 10_000] {
+                    prop_assert!(crate::bound::lower_bound(&problem.dense, nodes) <= cost);
+                }
             }
         }
 

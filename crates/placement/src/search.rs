@@ -60,7 +60,14 @@ impl<'p> Search<'p> {
         let seed = settings.seed;
         let workers = crate::par::map((0..u64::from(count)).collect(), |k| Worker::new(p, seed, k));
         let exchange_at = 1.0 / ROUNDS as f64;
-        Self { problem, settings: *settings, bound: lower_bound(p), workers, cycles: None, exchange_at }
+        Self {
+            problem,
+            settings: *settings,
+            bound: lower_bound(p, settings.bound_nodes()),
+            workers,
+            cycles: None,
+            exchange_at,
+        }
     }
 
     /// Evaluates about `moves` moves in all workers together. False when the budget is used up or the best assignment
@@ -180,7 +187,7 @@ pub fn solve_one_by_one(problem: &Problem, settings: &Settings) -> Solution {
     let mut rng = crate::rng::Pcg::new(settings.seed, 1);
     let mut state = crate::state::State::of(p, &p.home);
     let work = crate::construct::in_order(&mut state, &mut rng);
-    finish(problem, settings, Some(state.host_of), lower_bound(p), work)
+    finish(problem, settings, Some(state.host_of), lower_bound(p, settings.bound_nodes()), work)
 }
 
 /// True if a short search from scratch finds an assignment that keeps all hard rules.

@@ -41,6 +41,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Nodes that searches for the lower bound may visit: a small part of the work, as one costs as much as several moves.
+    pub(crate) const fn bound_nodes(&self) -> u64 {
+        self.work / 40
+    }
+
     /// The same settings with another seed.
     #[must_use]
     pub const fn with_seed(mut self, seed: u64) -> Self {

@@ -15,8 +15,9 @@ struct ApartGroup {
     members: Vec<u32>,
 }
 
-/// Lower bound of the proximity term. O(edges · log + rules · parts²).
-pub(super) fn proximity(p: &Dense) -> i64 {
+/// Lower bound of the proximity term as shares of the items: the sum over the items of a connected part of the graph is
+/// a bound for the part. O(edges · log + rules · parts²).
+pub(super) fn shares(p: &Dense) -> Vec<i64> {
     let groups = apart_groups(p);
     let mut of_item: Vec<Vec<u32>> = vec![Vec::new(); p.items];
     for (ix, group) in groups.iter().enumerate() {
@@ -24,7 +25,7 @@ pub(super) fn proximity(p: &Dense) -> i64 {
             of_item[member as usize].push(ix as u32);
         }
     }
-    let mut bound = 0;
+    let mut share = vec![0; p.items];
     // each edge is used from one end only, so that nothing counts twice
     let mut used: BTreeSet<(u32, u32)> = BTreeSet::new();
     let mut stars: Vec<(i64, u32, u32)> = Vec::new();
@@ -34,7 +35,7 @@ pub(super) fn proximity(p: &Dense) -> i64 {
             let shared = |g: &&u32| of_item[item as usize].contains(g);
             if let Some(&ix) = of_item[other as usize].iter().find(shared) {
                 if item < other {
-                    bound += weight * groups[ix as usize].distance;
+                    share[item as usize] += weight * groups[ix as usize].distance;
                 }
                 continue;
             }
@@ -65,11 +66,11 @@ pub(super) fn proximity(p: &Dense) -> i64 {
             }
         }
         if sum > most {
-            bound += (sum - most) * group.distance;
+            share[item as usize] += (sum - most) * group.distance;
             used.extend(edges);
         }
     }
-    bound
+    share
 }
 
 fn apart_groups(p: &Dense) -> Vec<ApartGroup> {
