@@ -92,7 +92,9 @@ pub(crate) fn search_for(
     started: Instant,
     mut save: impl FnMut(&[u32], i64),
 ) -> Solution {
-    let mut search = Search::new(problem, settings);
+    // by the clock, but the search for the bound goes by the work
+    let settings = settings.with_work((seconds * 2e6) as u64);
+    let mut search = Search::new(problem, &settings);
     eprintln!(
         "{:8.2} s  start {:?}  bound {}",
         started.elapsed().as_secs_f64(),

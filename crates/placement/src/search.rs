@@ -12,13 +12,18 @@ use crate::state::Delta;
 mod cluster;
 mod cooling;
 mod moves;
+mod region;
 mod ruin;
 mod worker;
 
 /// Slices that a full run is cut into; between them workers compare.
 const ROUNDS: u64 = 40;
-/// Moves for each item and worker that one fall of the temperature should take.
-const CYCLE_MOVES: f64 = 100_000.0;
+/// Moves of one worker that one fall of the temperature should take, for each pair of items: what a large problem gains
+/// from slow cooling, a small one gains from several tries.
+const CYCLE_MOVES: f64 = 120.0;
+/// Part of the work that goes into whole falls of the temperature when there is enough for several; the rest goes into
+/// regions.
+const WHOLE: f64 = 0.5;
 
 /// A search that runs in slices, for hosts with a deadline.
 ///
@@ -50,6 +55,8 @@ pub struct Search<'p> {
     cycles: Option<f64>,
     /// Progress at which workers compare next.
     exchange_at: f64,
+    /// The assignment from which all workers went on with regions.
+    base: Vec<u32>,
 }
 
 impl<'p> Search<'p> {
@@ -67,6 +74,7 @@ impl<'p> Search<'p> {
             workers,
             cycles: None,
             exchange_at,
+            base: Vec::new(),
         }
     }
 
@@ -87,23 +95,30 @@ impl<'p> Search<'p> {
         let share = moves.div_ceil(self.workers.len() as u64);
         let progress = if progress.is_finite() { progress.clamp(0.0, 1.0) } else { 1.0 };
         let heat = self.heat(progress);
-        crate::par::for_each(&mut self.workers, |worker| worker.run(share, heat));
+        match heat {
+            Some(heat) => crate::par::for_each(&mut self.workers, |worker| worker.run(share, heat)),
+            None => crate::par::for_each(&mut self.workers, |worker| worker.run_regions(share)),
+        }
         if progress >= self.exchange_at {
             self.exchange_at = progress + 1.0 / ROUNDS as f64;
-            self.exchange();
+            match heat {
+                Some(_) => self.exchange(),
+                None => self.merge(),
+            }
         }
         !self.is_proven()
     }
 
-    /// Progress within the current cycle. Small problems are cooled several times, because one slow fall brings them
-    /// less than several tries.
-    fn heat(&mut self, progress: f64) -> f64 {
+    /// Progress within the current fall of the temperature; `None` when regions follow.
+    fn heat(&mut self, progress: f64) -> Option<f64> {
         if self.cycles.is_none() && progress >= 0.01 {
-            let total = self.work() as f64 / progress;
-            let one = self.problem.dense.items as f64 * CYCLE_MOVES * self.workers.len() as f64;
-            self.cycles = Some((total / one.max(1.0)).floor().clamp(1.0, 8.0));
+            let each = self.work() as f64 / progress / self.workers.len() as f64;
+            let one = (self.problem.dense.items as f64).powi(2) * CYCLE_MOVES;
+            let cycles = (WHOLE * each / one.max(1.0)).floor();
+            self.cycles = Some(if cycles >= 2.0 { cycles.min(256.0) / WHOLE } else { 1.0 });
         }
-        (progress * self.cycles.unwrap_or(1.0)).fract()
+        let cycles = self.cycles.unwrap_or(1.0);
+        (cycles < 2.0 || progress < WHOLE).then(|| (progress * cycles).fract())
     }
 
     /// Workers that are far behind go on from the leader's current assignment.
@@ -115,6 +130,26 @@ impl<'p> Search<'p> {
                 worker.adopt(&assignment);
             }
         }
+    }
+
+    /// What workers have improved in different regions comes together, and all go on from there.
+    fn merge(&mut self) {
+        let leader = self.leader();
+        for ix in (0..self.workers.len()).filter(|&ix| ix != leader && !self.base.is_empty()) {
+            let (best, other) = (&self.workers[leader].best, &self.workers[ix].best);
+            let changes = best.iter().zip(other).zip(&self.base);
+            let merged: Vec<u32> =
+                changes.map(|((&best, &other), &base)| if best == base { other } else { best }).collect();
+            self.workers[leader].adopt(&merged);
+            self.workers[leader].return_to_best();
+        }
+        self.base.clone_from(&self.workers[leader].best);
+        let base = &self.base;
+        crate::par::for_each(&mut self.workers, |worker| {
+            worker.adopt(base);
+            worker.return_to_best();
+            worker.region.leave();
+        });
     }
 
     fn leader(&self) -> usize {

@@ -12,12 +12,11 @@ const PART_MAX: usize = 8;
 impl Worker<'_> {
     /// Moves connected items of one host to another host, exchanging them for others if there is no room.
     pub(super) fn move_cluster(&mut self) {
-        let p = self.state.p;
         let mut comes = std::mem::take(&mut self.comes);
         let mut leaves = std::mem::take(&mut self.leaves);
         comes.clear();
         leaves.clear();
-        let first = self.rng.below(p.items) as u32;
+        let first = self.any_item();
         let size = 2 + self.rng.below(PART_MAX - 1);
         self.grow(first, size, &mut comes);
         let from = self.state.host_of[first as usize];

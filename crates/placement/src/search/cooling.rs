@@ -35,7 +35,12 @@ impl Cooling {
 
     /// Sets the share for a progress from 0 to 1.
     pub(super) fn at(&mut self, progress: f64) {
-        self.target = HOT * (COLD / HOT).powf(progress);
+        self.between(HOT, COLD, progress);
+    }
+
+    /// Sets the share for a progress from 0 to 1 on the way from one share to another.
+    pub(super) fn between(&mut self, hot: f64, cold: f64, progress: f64) {
+        self.target = hot * (cold / hot).powf(progress);
     }
 
     /// Starts at the temperature at which the target share of these rises would be taken.

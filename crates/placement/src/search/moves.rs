@@ -7,7 +7,7 @@ use crate::state::{Delta, Verdict};
 impl Worker<'_> {
     /// Moves a random item to a promising host.
     pub(super) fn shift_item(&mut self) {
-        let item = self.rng.below(self.state.p.items) as u32;
+        let item = self.any_item();
         let to = self.target(item);
         self.work += 1;
         if to == self.state.host_of[item as usize] {
@@ -35,8 +35,13 @@ impl Worker<'_> {
         self.keep_best();
     }
 
-    /// A host for an item: where a partner is, at home, or any.
+    /// A host of the region for an item: where a partner is, at home, or any.
     pub(super) fn target(&mut self, item: u32) -> u32 {
+        let host = self.promising(item);
+        if self.region.contains(host) { host } else { self.any_host() }
+    }
+
+    fn promising(&mut self, item: u32) -> u32 {
         let p = self.state.p;
         let kind = self.rng.next() >> 24;
         if self.has_edges && kind < 224 {
@@ -62,7 +67,7 @@ impl Worker<'_> {
 
     /// Exchanges two items of different hosts.
     pub(super) fn exchange_items(&mut self) {
-        let i = self.rng.below(self.state.p.items) as u32;
+        let i = self.any_item();
         let from = self.state.host_of[i as usize];
         let to = self.target(i);
         self.work += 1;

@@ -70,8 +70,8 @@ impl Worker<'_> {
 
     /// All items of one host, or as many as are worth it.
     fn host_contents(&mut self) -> Vec<u32> {
-        let item = self.rng.below(self.state.p.items);
-        let host = self.state.host_of[item];
+        let item = self.any_item();
+        let host = self.state.host_of[item as usize];
         let mut items = self.state.residents[host as usize].clone();
         if items.len() > 40 {
             self.rng.shuffle(&mut items);
@@ -100,9 +100,9 @@ impl Worker<'_> {
         let size = |item: u32| -> f64 {
             p.demand_of(item).iter().zip(&p.mean_capacity).map(|(&d, &c)| d as f64 / c).fold(0.0, f64::max)
         };
-        let mut item = self.rng.below(p.items) as u32;
+        let mut item = self.any_item();
         for _ in 0..self.rng.below(4) {
-            let other = self.rng.below(p.items) as u32;
+            let other = self.any_item();
             if size(other) > size(item) {
                 item = other;
             }
@@ -134,7 +134,7 @@ impl Worker<'_> {
     fn connected(&mut self) -> Vec<u32> {
         let p = self.state.p;
         let size = 2 + self.rng.below(14);
-        let mut items = vec![self.rng.below(p.items) as u32];
+        let mut items = vec![self.any_item()];
         let mut next = 0;
         while items.len() < size && next < items.len() {
             let item = items[next];
@@ -146,7 +146,8 @@ impl Worker<'_> {
             let skip = self.rng.below(degree);
             for k in 0..degree.min(8) {
                 let other = p.edge_to[p.edge_start[item as usize] as usize + (skip + k) % degree];
-                if items.len() < size && !items.contains(&other) {
+                let near = self.region.contains(self.state.host_of[other as usize]);
+                if items.len() < size && near && !items.contains(&other) {
                     items.push(other);
                 }
             }
@@ -156,10 +157,9 @@ impl Worker<'_> {
 
     /// Exchanges everything on two hosts; one of them is often empty.
     pub(super) fn exchange_hosts(&mut self) {
-        let p = self.state.p;
-        let item = self.rng.below(p.items) as u32;
+        let item = self.any_item();
         let a = self.state.host_of[item as usize];
-        let b = self.rng.below(p.hosts) as u32;
+        let b = self.any_host();
         let size = self.state.residents[a as usize].len() + self.state.residents[b as usize].len();
         self.work += 1;
         if a == b || size > EXCHANGED_MAX || (self.state.value.hard == 0 && !self.state.contents_fit(a, b)) {
@@ -194,7 +194,7 @@ impl Worker<'_> {
 
     fn random_items(&mut self) -> Vec<u32> {
         let size = 2 + self.rng.below(6);
-        let mut items: Vec<u32> = (0..size).map(|_| self.rng.below(self.state.p.items) as u32).collect();
+        let mut items: Vec<u32> = (0..size).map(|_| self.any_item()).collect();
         items.sort_unstable();
         items.dedup();
         items
@@ -226,7 +226,7 @@ impl Worker<'_> {
         for k in 0..tries {
             let host = if all { k as u32 } else { self.target(item) };
             self.work += 1;
-            if host == self.banned || (all && self.rng.next() >> 27 == 0) {
+            if host == self.banned || !self.region.contains(host) || (all && self.rng.next() >> 27 == 0) {
                 continue;
             }
             if feasible && !self.state.fits(item, host) {

@@ -1,6 +1,7 @@
 //! One annealing run.
 
 use super::cooling::Cooling;
+use super::region::Region;
 use crate::construct;
 use crate::dense::{Dense, NONE};
 use crate::rng::Pcg;
@@ -35,6 +36,7 @@ pub(super) struct Worker<'p> {
     changed: Vec<u32>,
     all_changed: bool,
     pub(super) cooling: Cooling,
+    pub(super) region: Region,
     /// Progress of the last slice; when it falls, a new cycle begins.
     progress: f64,
     /// What one unit of hard degree counts while rules are broken.
@@ -65,6 +67,7 @@ impl<'p> Worker<'p> {
             changed: Vec::new(),
             all_changed: false,
             cooling: Cooling::new(),
+            region: Region::default(),
             progress: 1.0,
             penalty: 1.0,
             has_edges: !p.edge_to.is_empty(),
@@ -80,10 +83,10 @@ impl<'p> Worker<'p> {
     }
 
     /// Temperature and penalty from the costs of moves like those to come.
-    fn measure(&mut self) {
+    pub(super) fn measure(&mut self) {
         let mut rises: Vec<f64> = Vec::new();
         for _ in 0..SAMPLES {
-            let item = self.rng.below(self.state.p.items) as u32;
+            let item = self.any_item();
             let host = self.target(item);
             let delta = self.state.delta(item, host);
             if delta.cost > 0 {
@@ -108,7 +111,11 @@ impl<'p> Worker<'p> {
         }
         self.progress = progress;
         self.fill_weight = if self.has_prices { FILL * (1.0 - progress) } else { 0.0 };
-        let until = self.work + moves;
+        self.region.leave();
+        self.run_until(self.work + moves);
+    }
+
+    pub(super) fn run_until(&mut self, until: u64) {
         let clusters = if self.has_edges { CLUSTERS } else { 0 };
         while self.work < until {
             let kind = self.rng.next();
@@ -174,6 +181,23 @@ impl<'p> Worker<'p> {
                 self.best[item as usize] = self.state.host_of[item as usize];
             }
         }
+        self.changed.clear();
+    }
+
+    /// Makes the best assignment the current one.
+    pub(super) fn return_to_best(&mut self) {
+        let changed = std::mem::take(&mut self.changed);
+        if self.all_changed {
+            for item in 0..self.best.len() {
+                self.state.apply(item as u32, self.best[item]);
+            }
+        } else {
+            for &item in &changed {
+                self.state.apply(item, self.best[item as usize]);
+            }
+        }
+        self.all_changed = false;
+        self.changed = changed;
         self.changed.clear();
     }
 
