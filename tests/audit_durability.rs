@@ -51,7 +51,8 @@ impl Stored {
             verifier.push(&bytes);
             let report = verifier.finish();
             assert!(matches!(report.kind(), None | Some(Kind::TornTail)), "{:?}", report.problem);
-            self.entries.extend(segment::records(&bytes).filter_map(Result::ok).filter_map(entry));
+            self.entries
+                .extend(segment::records(&bytes).filter_map(Result::ok).filter_map(|record| entry(&record)));
             assert_eq!(self.entries.len() as u64, report.size);
             let valid = bytes[..usize::try_from(report.valid_bytes).unwrap()].to_vec();
             state = report.state;
@@ -61,7 +62,7 @@ impl Stored {
     }
 }
 
-fn entry(record: Record<'_>) -> Option<(String, i64)> {
+fn entry(record: &Record<'_>) -> Option<(String, i64)> {
     let Record::Entry(entry, leaf) = record else { return None };
     let entry = entry.to_entry();
     let Some(Value::Integer(attempt)) = entry.field("attempt") else {

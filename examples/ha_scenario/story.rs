@@ -293,8 +293,9 @@ impl Story {
     /// Empties a host and remembers what was there, so that it can come back.
     fn empty(&mut self, host: &HostId) {
         let on_it = |service: &&ComponentId| self.place(service).is_some_and(|place| place.host == *host);
-        let here: Vec<ComponentId> = self.services.iter().filter(on_it).cloned().collect();
-        self.origins.extend(here.into_iter().map(|service| (service, host.clone())));
+        let here: Vec<_> =
+            self.services.iter().filter(on_it).map(|service| (service.clone(), host.clone())).collect();
+        self.origins.extend(here);
         self.closed.insert(host.clone());
         self.order(Order::Drain(host.clone()));
     }

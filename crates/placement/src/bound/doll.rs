@@ -225,11 +225,9 @@ impl<'a> Doll<'a> {
 
     /// Places the items from `k` on as given, and keeps that if it is feasible and better.
     fn replay(&mut self, k: usize, blocks: &[usize], block_areas: &[usize]) {
-        let n = self.edges.len();
         let mut name = vec![usize::MAX; block_areas.len()];
         let (mut cost, mut feasible, mut placed) = (0, true, Vec::new());
-        for at in k..n {
-            let block = blocks[at];
+        for (at, &block) in blocks.iter().enumerate().skip(k) {
             let fresh = name[block] == usize::MAX;
             let label = if fresh { block_areas[block] } else { self.areas.count + name[block] };
             if !self.is_allowed(at, label) {
