@@ -178,3 +178,53 @@ fn score(
     let (sum, weights) = present.fold((0.0, 0.0), |(s, w), (weight, value)| (s + weight * value, w + weight));
     if weights > 0.0 { sum / weights } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ecosystem_core::{Component, Kind, Micros};
+    use proptest::prelude::*;
+
+    /// Score of the call from a to b, beside a call with the most traffic.
+    fn score_of(bytes: u64, budget_us: u64, mode: CallMode, criticality: Criticality) -> f64 {
+        let call = |to: &str, bytes: u64| {
+            let mut call = Dependency::new("a".parse().unwrap(), to.parse().unwrap(), DependencyKind::Call);
+            call.bytes_per_s = bytes;
+            call.latency_budget = Some(Micros(budget_us));
+            call.mode = mode;
+            call
+        };
+        let mut a = Component::new("a".parse().unwrap(), Kind::Container);
+        a.criticality = criticality;
+        let of = |name: &str| Component::new(name.parse().unwrap(), Kind::Container);
+        let built = Ecosystem::builder("pair")
+            .component(a)
+            .component(of("b"))
+            .component(of("c"))
+            .dependency(call("b", bytes))
+            .dependency(call("c", 1 << 42))
+            .build()
+            .unwrap();
+        let at = |name: &str| built.component_index(&name.parse().unwrap()).unwrap();
+        ProximityMatrix::of(&built, &ProximitySettings::default()).score(at("a"), at("b"))
+    }
+
+    proptest! {
+        #[test]
+        fn scores_rise_with_traffic_synchrony_and_criticality_and_fall_with_the_latency_budget(
+            bytes in 1_u64..1 << 40, more in 1_u64..1 << 40, budget in 0_u64..10_000_000, longer in 1_u64..10_000_000,
+        ) {
+            use CallMode::{Batch, Queued, Synchronous};
+            use Criticality::{Critical, High, Low, Medium};
+            let score = score_of(bytes, budget, Queued, Medium);
+            prop_assert!((0.0..=1.0).contains(&score));
+            prop_assert!(score_of(bytes + more, budget, Queued, Medium) >= score);
+            prop_assert!(score_of(bytes, budget + longer, Queued, Medium) <= score);
+            prop_assert!(score_of(bytes, budget, Synchronous, Medium) > score);
+            prop_assert!(score_of(bytes, budget, Batch, Medium) < score);
+            prop_assert!(score_of(bytes, budget, Queued, Low) < score);
+            prop_assert!(score_of(bytes, budget, Queued, High) > score);
+            prop_assert!(score_of(bytes, budget, Queued, Critical) > score);
+        }
+    }
+}
