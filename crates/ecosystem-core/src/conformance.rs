@@ -2,7 +2,7 @@
 //!
 //! # Model
 //! The suite plays a small controller: it starts, doubles, moves, probes, refuses and stops one replica on the hosts of a
-//! [`Scenario`] and compares what the executor says ([`HypervisorEvent::Finished`]) with what its inventory shows. The
+//! [`Scenario`] and compares what the executor says ([`HypervisorEvent::Finished`](crate::HypervisorEvent::Finished)) with what its inventory shows. The
 //! executor may be a simulator or a real system: time passes only through the function that is handed in, which waits
 //! (or moves a simulated clock) and says what time it is.
 //!
