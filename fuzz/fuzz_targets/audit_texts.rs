@@ -59,7 +59,10 @@ libfuzzer_sys::fuzz_target!(init: seeds(all), |bytes: &[u8]| {
             }
         }
         7 => {
-            if let Ok(at) = civil::parse_utc(text) {
+            // plain milliseconds may lie after the year 9999, which has no text of RFC 3339
+            if let Ok(at) = civil::parse_utc(text)
+                && civil::from_unix_ms(at).year <= 9999
+            {
                 assert_eq!(civil::parse_utc(&civil::format_utc(at)), Ok(at));
             }
         }

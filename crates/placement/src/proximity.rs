@@ -194,13 +194,15 @@ mod tests {
             call.mode = mode;
             call
         };
-        let mut a = Component::new("a".parse().unwrap(), Kind::Container);
-        a.criticality = criticality;
-        let of = |name: &str| Component::new(name.parse().unwrap(), Kind::Container);
+        let of = |name: &str, criticality: Criticality| {
+            let mut component = Component::new(name.parse().unwrap(), Kind::Container);
+            component.criticality = criticality;
+            component
+        };
         let built = Ecosystem::builder("pair")
-            .component(a)
-            .component(of("b"))
-            .component(of("c"))
+            .component(of("a", criticality))
+            .component(of("b", Criticality::Low))
+            .component(of("c", Criticality::Low))
             .dependency(call("b", bytes))
             .dependency(call("c", 1 << 42))
             .build()
