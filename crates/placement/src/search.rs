@@ -109,7 +109,8 @@ impl<'p> Search<'p> {
         !self.is_proven()
     }
 
-    /// Progress within the current fall of the temperature; `None` when regions follow.
+    /// Progress within the current fall of the temperature; `None` when regions follow, which they do not while hard rules
+    /// are broken, because what breaks them may lie outside of any region.
     fn heat(&mut self, progress: f64) -> Option<f64> {
         if self.cycles.is_none() && progress >= 0.01 {
             let each = self.work() as f64 / progress / self.workers.len() as f64;
@@ -118,7 +119,8 @@ impl<'p> Search<'p> {
             self.cycles = Some(if cycles >= 2.0 { cycles.min(256.0) / WHOLE } else { 1.0 });
         }
         let cycles = self.cycles.unwrap_or(1.0);
-        (cycles < 2.0 || progress < WHOLE).then(|| (progress * cycles).fract())
+        let whole = cycles < 2.0 || progress < WHOLE || self.best_value().hard > 0;
+        whole.then(|| (progress * cycles).fract())
     }
 
     /// Workers that are far behind go on from the leader's current assignment.
