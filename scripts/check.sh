@@ -171,9 +171,11 @@ outside_crates() {
   done
 }
 
-# Each package is unpacked and built alone; its dependencies are those that the fresh crates have built.
+# Each package is unpacked and built alone; its dependencies are those that the fresh crates have built. Cargo unpacks a
+# package of one version once for all time, so what an earlier run left would be built in place of what is here.
 package() {
   step "packages"
+  rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/src/-*/{ecosystem,vm-ecosystem}-*
   CARGO_TARGET_DIR=target/outside cargo package --workspace --quiet --allow-dirty
 }
 
