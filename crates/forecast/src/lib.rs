@@ -45,6 +45,7 @@
     reason = "recursions over several slices read best with indices; AICc, sMAPE and other names are not code"
 )]
 
+pub mod alert;
 pub mod anomaly;
 mod arima;
 mod auto;

@@ -2,12 +2,14 @@
 
 mod profile;
 mod scales;
+mod stuck;
 mod tail;
 
 use super::{Detector, Direction, Judgement, Score};
 use crate::error::{FitError, MAX_MAGNITUDE};
 use profile::Profile;
 use scales::Scales;
+use stuck::Stuck;
 use tail::TwoTails;
 
 /// What an alarm is about: the view of the series that was surprised most.
@@ -96,6 +98,8 @@ impl EnsembleSettings {
 /// Two views at their bound, or four clearly surprised ones: the best of single thresholds over all public series tried, and
 /// flat around it.
 const THRESHOLD: f64 = 11.0;
+/// What a stuck value says: it alarms alone, as no other view can.
+const STUCK: f64 = 12.0;
 /// Rows before the ensemble says anything.
 const LEARNING: u64 = 150;
 /// Widths of the level: a value, half an hour, two hours, a third of a day (of five-minute rows), each with its double.
@@ -159,6 +163,7 @@ pub struct Ensemble {
     day: Option<Seasonal>,
     week: Option<Seasonal>,
     smooth: [f64; SMOOTH],
+    stuck: Stuck,
     /// Row and surprise of the last emitted event.
     event: Option<(u64, f64)>,
 }
@@ -239,6 +244,7 @@ impl Ensemble {
             day: day.map(|rows| Seasonal::new(rows, usize::MAX, &RESIDUAL_WIDTHS)),
             week: day.map(|rows| Seasonal::new(rows * 7, WEEK_BINS, &WEEK_WIDTHS)),
             smooth: [0.0; SMOOTH],
+            stuck: Stuck::default(),
             event: None,
         })
     }
@@ -300,6 +306,9 @@ impl Ensemble {
             }
             let floor = self.floors[k].max(1e-9 * (1e-3 + values.mean(width).abs()));
             tally.add(self.spreads[k].push((deviation + floor).ln()), Shape::Noisy, Shape::Flat);
+        }
+        if self.stuck.push(value) && row >= 2 * LEARNING {
+            tally.add(-STUCK, Shape::Flat, Shape::Flat);
         }
         self.smooth.rotate_left(1);
         self.smooth[SMOOTH - 1] = value;
