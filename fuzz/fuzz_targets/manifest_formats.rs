@@ -34,4 +34,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let back = parse(&[Source::new("own", &own)], &ParseOptions::default()).expect("our own manifest is valid");
     let changes = diff(&map, &back.ecosystem);
     assert!(changes.added.is_empty() && changes.removed.is_empty() && changes.changed.is_empty(), "{changes}");
+    // what an edge rests on comes back, too
+    assert!(
+        changes.edges_added.is_empty() && changes.edges_removed.is_empty() && changes.edges_changed.is_empty(),
+        "{changes}"
+    );
 });

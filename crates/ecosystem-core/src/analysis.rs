@@ -11,6 +11,7 @@ mod cut;
 mod cycle;
 mod digraph;
 mod domains;
+mod dominators;
 mod drift;
 mod latency;
 mod order;

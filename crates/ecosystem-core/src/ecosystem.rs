@@ -347,7 +347,7 @@ pub(crate) struct Topology {
 impl Topology {
     fn new(nodes: usize, ends: Vec<(u32, u32)>, dependencies: &[Arc<Dependency>]) -> Self {
         let out = Digraph::of_valid(nodes, &ends);
-        let into = out.reversed();
+        let into = Digraph::turned(nodes, &ends);
         let tags: Vec<u8> = dependencies.iter().map(|d| EdgeSelection::tag(d)).collect();
         let kinds = tags.iter().fold(0, |bits, &tag| bits | 1 << tag);
         Self { ends, tags, kinds, out, into }

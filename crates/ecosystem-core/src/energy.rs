@@ -47,8 +47,9 @@ impl Infrastructure {
         Some(self.hosts()[host].power_w(utilisation_permille)? / 1_000.0 * f64::from(intensity))
     }
 
-    /// Throughput between two hosts: the smallest of what is known of their network links and of the link between their
-    /// zones. `None` inside one host, and where nothing is known.
+    /// Throughput of a connection between two hosts: the smallest of their network links and the link between their zones,
+    /// with the [default](Self::bandwidth_defaults) for their nearness in place of those that are not given. `None` inside one
+    /// host, and where nothing is known.
     ///
     /// # Panics
     /// If `a` or `b` is not an index below `hosts().len()`.
@@ -57,17 +58,20 @@ impl Infrastructure {
         if near == Nearness::Host {
             return None;
         }
-        let zones = (self.host_zone_index(a), self.host_zone_index(b));
-        let link = if near >= Nearness::Region { self.zone_link(zones.0, zones.1) } else { None };
-        let known =
-            [self.hosts()[a].link, self.hosts()[b].link, link.map_or(BitsPerSecond::ZERO, |l| l.bandwidth)];
-        known.into_iter().filter(|bandwidth| bandwidth.get() > 0).min()
+        let default = self.bandwidth_defaults().of(near);
+        let or_default = |given: BitsPerSecond| if given == BitsPerSecond::ZERO { default } else { given };
+        let mut path = vec![or_default(self.hosts()[a].link), or_default(self.hosts()[b].link)];
+        if near >= Nearness::Region {
+            let link = self.zone_link(self.host_zone_index(a), self.host_zone_index(b));
+            path.push(or_default(link.map_or(BitsPerSecond::ZERO, |link| link.bandwidth)));
+        }
+        path.into_iter().filter(|bandwidth| bandwidth.get() > 0).min()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::infra::{Host, Infrastructure, Link, Rack, Region, Zone};
+    use crate::infra::{BandwidthDefaults, Host, Infrastructure, Link, Rack, Region, Zone};
     use crate::resources::Resources;
     use crate::units::{BitsPerSecond, Micros};
 
@@ -87,9 +91,20 @@ mod tests {
         }
         let mut link = Link::new(Micros(900));
         link.bandwidth = BitsPerSecond::gbit(5);
-        let infra = builder.link("a".parse().unwrap(), "b".parse().unwrap(), link).build().unwrap();
-        let gbit = |a, b| infra.bandwidth(a, b).map(|bandwidth| bandwidth.get() / 1_000_000_000);
-        assert_eq!((gbit(0, 0), gbit(0, 1), gbit(1, 2), gbit(2, 2)), (None, Some(10), Some(5), None));
+        let linked = builder.clone().link("a".parse().unwrap(), "b".parse().unwrap(), link);
+        let infra = linked.bandwidth(BandwidthDefaults::UNKNOWN).build().unwrap();
+        let gbit = |infra: &Infrastructure, a, b| infra.bandwidth(a, b).map(|it| it.get() / 1_000_000_000);
+        assert_eq!(
+            [(0, 0), (0, 1), (1, 2), (2, 2)].map(|(a, b)| gbit(&infra, a, b)),
+            [None, Some(10), Some(5), None]
+        );
+        // nothing is given between the zones, nor for the third host
+        let unlinked = builder.build().unwrap();
+        assert_eq!([(0, 1), (1, 2)].map(|(a, b)| gbit(&unlinked, a, b)), [Some(10), Some(5)]);
+        let mut known = BandwidthDefaults::default();
+        (known.same_rack, known.same_region) = (BitsPerSecond::gbit(1), BitsPerSecond::gbit(40));
+        let stated = unlinked.to_builder().bandwidth(known).build().unwrap();
+        assert_eq!([(0, 1), (1, 2)].map(|(a, b)| gbit(&stated, a, b)), [Some(10), Some(25)]);
         assert_eq!((infra.carbon_g_per_hour(0, 500), infra.carbon_g_per_hour(2, 500)), (Some(80.0), None));
     }
 }

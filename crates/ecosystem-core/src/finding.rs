@@ -103,6 +103,40 @@ pub enum EvidenceKind {
     Image,
 }
 
+impl EvidenceKind {
+    /// The kind's name as it is written in manifests.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Declared => "declared",
+            Self::Env => "env",
+            Self::Config => "config",
+            Self::NetworkPolicy => "network-policy",
+            Self::Volume => "volume",
+            Self::Trace => "trace",
+            Self::Flow => "flow",
+            Self::Image => "image",
+        }
+    }
+
+    /// All kinds in the order of declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Declared,
+        Self::Env,
+        Self::Config,
+        Self::NetworkPolicy,
+        Self::Volume,
+        Self::Trace,
+        Self::Flow,
+        Self::Image,
+    ];
+}
+
+impl fmt::Display for EvidenceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// How sure an inference is.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
@@ -117,6 +151,26 @@ pub enum Confidence {
     High,
 }
 
+impl Confidence {
+    /// The name as it is written in manifests.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+
+    /// All levels, from a hint to certainty.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
+}
+
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// One piece of evidence: kind, place and how sure it makes us.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -126,6 +180,7 @@ pub struct Evidence {
     /// How sure it makes us.
     pub confidence: Confidence,
     /// Where it was found.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub place: Place,
 }
 
@@ -133,5 +188,11 @@ impl Evidence {
     /// A declaration by a program rather than a file.
     pub fn declared() -> Self {
         Self { kind: EvidenceKind::Declared, confidence: Confidence::High, place: Place::default() }
+    }
+
+    /// True if a list says no more than that somebody wrote the edge down: whoever writes it down again says as much.
+    #[cfg(feature = "export")]
+    pub(crate) fn is_plain(list: &[Self]) -> bool {
+        matches!(list, [] | [Self { kind: EvidenceKind::Declared, confidence: Confidence::High, .. }])
     }
 }

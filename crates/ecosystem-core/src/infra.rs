@@ -235,6 +235,56 @@ impl Default for LatencyDefaults {
     }
 }
 
+/// Throughputs of one connection by nearness, used for what is not given: a host without a link, a pair of zones without one.
+///
+/// The defaults are what public clouds let one connection have: 10 Gbit/s within a rack and a zone, 5 Gbit/s between zones of
+/// a region and 1 Gbit/s between regions. Zero = not known. Inside one host nothing limits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[non_exhaustive]
+pub struct BandwidthDefaults {
+    /// Between hosts of one rack.
+    pub same_rack: BitsPerSecond,
+    /// Between racks of one zone.
+    pub same_zone: BitsPerSecond,
+    /// Between zones of one region.
+    pub same_region: BitsPerSecond,
+    /// Between regions.
+    pub cross_region: BitsPerSecond,
+}
+
+impl Default for BandwidthDefaults {
+    fn default() -> Self {
+        Self {
+            same_rack: BitsPerSecond::gbit(10),
+            same_zone: BitsPerSecond::gbit(10),
+            same_region: BitsPerSecond::gbit(5),
+            cross_region: BitsPerSecond::gbit(1),
+        }
+    }
+}
+
+impl BandwidthDefaults {
+    /// Nothing is known but what is given.
+    pub const UNKNOWN: Self = Self {
+        same_rack: BitsPerSecond::ZERO,
+        same_zone: BitsPerSecond::ZERO,
+        same_region: BitsPerSecond::ZERO,
+        cross_region: BitsPerSecond::ZERO,
+    };
+
+    /// The default for a nearness; zero = not known or, inside one host, not limited.
+    pub const fn of(&self, nearness: Nearness) -> BitsPerSecond {
+        match nearness {
+            Nearness::Host => BitsPerSecond::ZERO,
+            Nearness::Rack => self.same_rack,
+            Nearness::Zone => self.same_zone,
+            Nearness::Region => self.same_region,
+            Nearness::Far => self.cross_region,
+        }
+    }
+}
+
 /// How near two hosts are.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
@@ -277,6 +327,7 @@ pub enum Nearness {
 pub struct Infrastructure {
     currency: Currency,
     latency: LatencyDefaults,
+    bandwidth: BandwidthDefaults,
     regions: Vec<Region>,
     zones: Vec<Zone>,
     racks: Vec<Rack>,
@@ -418,6 +469,11 @@ impl Infrastructure {
         self.latency
     }
 
+    /// Throughputs that hold for what is not given.
+    pub const fn bandwidth_defaults(&self) -> BandwidthDefaults {
+        self.bandwidth
+    }
+
     /// Gives every host a state.
     pub(crate) fn set_states(&mut self, state: impl Fn(&Host) -> HostState) {
         for host in &mut self.hosts {
@@ -431,6 +487,7 @@ impl Infrastructure {
         InfrastructureBuilder {
             currency: self.currency,
             latency: self.latency,
+            bandwidth: self.bandwidth,
             regions: self.regions.clone(),
             zones: self.zones.clone(),
             racks: self.racks.clone(),

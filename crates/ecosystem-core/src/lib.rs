@@ -61,8 +61,8 @@ pub use id::{
     ActionId, ComponentId, Epoch, HostId, InvalidId, NAME_BYTES_MAX, RackId, RegionId, ReplicaId, ZoneId,
 };
 pub use infra::{
-    Host, HostState, Infrastructure, InfrastructureBuilder, InfrastructureError, LatencyDefaults, Link,
-    Nearness, Rack, Region, Zone, ZoneKind,
+    BandwidthDefaults, Host, HostState, Infrastructure, InfrastructureBuilder, InfrastructureError,
+    LatencyDefaults, Link, Nearness, Rack, Region, Zone, ZoneKind,
 };
 pub use journal::{Journal, MemoryJournal};
 pub use metrics::{MetricKind, MetricQuery, MetricsSource, QueryError, RangeQuery, Sample, Series, Subject};

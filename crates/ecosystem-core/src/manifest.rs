@@ -276,6 +276,7 @@ pub fn parse(sources: &[Source<'_>], options: &ParseOptions<'_>) -> Result<Parse
     let mut objects = kubernetes::Objects::default();
     let mut compose = compose::Documents::default();
     let mut score = score::Workloads::default();
+    let mut templates = Vec::new();
     let mut spans = Vec::new();
     for document in &documents {
         let root = At::root(document);
@@ -289,7 +290,7 @@ pub fn parse(sources: &[Source<'_>], options: &ParseOptions<'_>) -> Result<Parse
             Format::Compose => compose.add(&root),
             Format::Score => score.add(&root, &mut report),
             Format::Oam => oam::read(&root, &mut draft, &mut report),
-            Format::Tosca => tosca::read(&root, &files, &mut draft, &mut report),
+            Format::Tosca => templates.push(root),
             Format::Traces => spans.extend(crate::traces::spans(&root, &report)),
             Format::GraphMl => graphml::read(&root, &mut draft, &mut report),
             Format::Map => exported::read(&root, &mut draft, &mut report),
@@ -298,6 +299,7 @@ pub fn parse(sources: &[Source<'_>], options: &ParseOptions<'_>) -> Result<Parse
     objects.finish(&files, &mut draft, &mut report);
     compose.finish(&files, options, &mut draft, &mut report);
     score.finish(&mut draft, &mut report);
+    tosca::read(&templates, &files, &mut draft, &mut report);
     mention::data_edges(&mut draft);
     let finished = std::mem::take(&mut draft.finished);
     draft.dependencies.extend(finished);

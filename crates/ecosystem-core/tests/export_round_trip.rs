@@ -12,7 +12,8 @@ use ecosystem_core::export::{ansible, compose, json, kubernetes, native};
 use ecosystem_core::manifest::{self, ParseOptions, Source};
 use ecosystem_core::testing::{ecosystems, infrastructures, scattered};
 use ecosystem_core::{
-    Bytes, Component, Dependency, DependencyKind, Ecosystem, Kind, Millicores, Port, Resources, Version, diff,
+    Bytes, Component, Confidence, Dependency, DependencyKind, Ecosystem, Evidence, EvidenceKind, Kind,
+    Millicores, Place, Port, Resources, Version, diff,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -141,6 +142,80 @@ proptest! {
         prop_assert_eq!(diff(&map, &back).to_string(), "");
         prop_assert_eq!(parse("map.json", &json::map(&map)), map);
     }
+}
+
+/// Any evidence but a plain declaration, with places that need quotes.
+fn inferred() -> impl Strategy<Value = Vec<Evidence>> {
+    let place = ("[a-z: '#\"\\\\-]{0,6}", 0_u32..3, 0_u32..3, "[a-z.\\[\\]é ]{0,6}")
+        .prop_map(|(file, line, column, path)| Place::new(file, line, column, path));
+    let kind = prop::sample::select(EvidenceKind::ALL.to_vec());
+    let confidence = prop::sample::select(Confidence::ALL.to_vec());
+    let piece = (kind, confidence, place)
+        .prop_map(|(kind, confidence, place)| Evidence { kind, confidence, place })
+        .prop_filter("a plain declaration is made anew", |e| {
+            (e.kind, e.confidence) != (EvidenceKind::Declared, Confidence::High)
+        });
+    proptest::collection::vec(piece, 1..4)
+}
+
+/// Every edge with its evidence, whatever the order.
+fn grounds(map: &Ecosystem) -> Vec<(String, Vec<Evidence>)> {
+    let mut all: Vec<_> =
+        map.dependencies().map(|d| (format!("{} {} {}", d.from, d.kind, d.to), d.evidence.clone())).collect();
+    all.sort();
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn what_inferred_edges_rest_on_is_written_and_read_again(
+        map in ecosystems(6, 12),
+        evidence in proptest::collection::vec(inferred(), 18),
+    ) {
+        prop_assume!(!map.is_empty());
+        let mut builder = Ecosystem::builder(map.name());
+        for (component, list) in map.components().zip(&evidence) {
+            let mut one = component.clone();
+            one.evidence.clone_from(list);
+            builder = builder.component(one);
+        }
+        for (edge, list) in map.dependencies().zip(evidence.iter().rev()) {
+            let mut one = edge.clone();
+            one.evidence.clone_from(list);
+            builder = builder.dependency(one);
+        }
+        let map = builder.build().unwrap();
+        let back = parse("own.yaml", &native::file(&map));
+        prop_assert_eq!(grounds(&back), grounds(&map));
+        let kinds = |map: &Ecosystem| map.components().cloned().collect::<Vec<_>>();
+        prop_assert_eq!(kinds(&back), kinds(&map));
+        for text in [compose::file(&map), kubernetes::manifests(&map, &kubernetes::Settings::default())] {
+            prop_assert_eq!(grounds(&parse("other.yaml", &text)), grounds(&map), "{}", text);
+        }
+    }
+}
+
+/// A data edge exists because the image says that the other side is a database; our own file must not call it declared.
+#[test]
+fn a_data_edge_known_by_an_image_is_not_declared_by_being_written_down() {
+    let text =
+        "services:\n  web: {image: shop/web, environment: {DB: 'db:5432'}}\n  db: {image: 'postgres:16'}\n";
+    let map = parse("shop.yaml", text);
+    let known = |map: &Ecosystem| {
+        let data = map.dependencies().find(|d| d.kind == DependencyKind::Data).unwrap();
+        (data.evidence.clone(), map.component(&data.to).unwrap().evidence.clone())
+    };
+    let image = Place::new("shop.yaml", 3, 15, "services.db.image");
+    let rests = Evidence { kind: EvidenceKind::Image, confidence: Confidence::High, place: image };
+    assert_eq!(known(&map), (vec![rests.clone()], vec![rests]));
+    let once = native::file(&map);
+    let back = parse("own.yaml", &once);
+    assert_eq!((known(&back), grounds(&back)), (known(&map), grounds(&map)));
+    assert_eq!(native::file(&back), once);
+    // nothing comes back that was taken out
+    let without = once.replace("kind: data\n", "kind: volume\n");
+    assert!(parse("own.yaml", &without).dependencies().all(|d| d.kind != DependencyKind::Data), "{without}");
 }
 
 #[test]

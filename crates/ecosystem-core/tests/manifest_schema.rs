@@ -12,13 +12,17 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Manifests that the reader takes, and such that it refuses or warns about, each with a word of its finding.
-const RIGHT: [&str; 4] = [
+const RIGHT: [&str; 5] = [
+    "version: 1.1\ncomponents: {a: {evidence: [{kind: image, file: a.yaml, line: 3, column: 1, path: a.b}], depends_on: [{on: b, evidence: [{kind: env, confidence: medium}]}]}, b: {}}",
     "version: 1\ncomponents: {a: {maintenance: ['sat,sun 23:00-03:00', 'Daily 01:00-02:00', '2026-12-01T02:00:00Z/2026-12-01T04:00:00+01:00'], depends_on: {b: {payload: 2KiB}}}, b: {maintenance: mon-fri 22:00-24:00}}",
     include_str!("data/manifest/native-rules.yaml"),
     include_str!("../../../examples/data/shop.yaml"),
     "version: 1\ncomponents: {a: {replicas: {min: 1, max: 3}, ports: [80/tcp, 81], depends_on: {b: {condition: healthy}}}, b: }",
 ];
-const WRONG: [(&str, &str); 9] = [
+const WRONG: [(&str, &str); 12] = [
+    ("version: 1.1\ncomponents: {a: {evidence: [{confidence: low}]}}", "E1106"),
+    ("version: 1.1\ncomponents: {a: {evidence: [{kind: hearsay}]}}", "E1103"),
+    ("version: 1.1\ncomponents: {a: {evidence: image}}", "E1102"),
     ("version: 1\ncomponents: {a: {maintenance: at night}}", "E1104"),
     ("version: 2\ncomponents: {a: {}}", "E1107"),
     ("version: 1\ncomponents: {a: {kind: databse}}", "E1103"),

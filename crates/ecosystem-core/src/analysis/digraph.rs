@@ -1,7 +1,5 @@
 //! A directed graph as two arrays (compressed sparse rows): what the algorithms run on.
 
-use petgraph::visit::{GraphBase, GraphRef, IntoNeighbors, VisitMap, Visitable};
-
 /// A dense index as it is stored; maps never hold more than `u32::MAX` parts.
 pub(crate) fn dense(index: usize) -> u32 {
     u32::try_from(index).expect("a map holds fewer than 2^32 parts")
@@ -60,21 +58,56 @@ impl Digraph {
                 return Err(DigraphError::TooLarge { what, count });
             }
         }
-        for (edge, &(from, to)) in edges.iter().enumerate() {
-            let node = from.max(to);
-            if node as usize >= nodes {
-                return Err(DigraphError::NodeOutOfRange { edge, node, nodes });
-            }
+        if let Some(graph) = Self::sorted(nodes, edges, |edge| edge) {
+            return Ok(graph);
         }
-        Ok(Self::of_valid(nodes, edges))
+        let wrong = edges.iter().position(|&(from, to)| from.max(to) as usize >= nodes).unwrap_or(0);
+        let node = edges.get(wrong).map_or(0, |&(from, to)| from.max(to));
+        Err(DigraphError::NodeOutOfRange { edge: wrong, node, nodes })
     }
 
     /// [`Self::new`] for ends that are known to be in range.
     pub(crate) fn of_valid(nodes: usize, edges: &[(u32, u32)]) -> Self {
-        Self::of_iter(
-            nodes,
-            edges.iter().enumerate().map(|(position, &(from, to))| (from, to, dense(position))),
-        )
+        Self::sorted(nodes, edges, |edge| edge).expect("the ends are in range")
+    }
+
+    /// [`Self::of_valid`] with every edge turned round.
+    pub(crate) fn turned(nodes: usize, edges: &[(u32, u32)]) -> Self {
+        Self::sorted(nodes, edges, |(from, to)| (to, from)).expect("the ends are in range")
+    }
+
+    /// Edges in rows by counting sort (Knuth, TAOCP 3, 5.2), or `None` if an end is out of range. Two sweeps of the list: the
+    /// first counts and checks, the second writes each edge where its row has got to.
+    fn sorted(nodes: usize, edges: &[(u32, u32)], ends: impl Fn((u32, u32)) -> (u32, u32)) -> Option<Self> {
+        // Counts stand two places on. Summed up, the place behind a node says where its row begins; having been the cursor of
+        // the row, it says where that ends. So there is neither a second array of cursors nor a shift.
+        let mut offsets = vec![0_u32; nodes + 2];
+        let mut highest = None;
+        for &edge in edges {
+            let (from, to) = ends(edge);
+            highest = highest.max(Some(from.max(to)));
+            if let Some(count) = offsets.get_mut(from as usize + 2) {
+                *count += 1;
+            }
+        }
+        if highest.is_some_and(|highest| highest as usize >= nodes) {
+            return None;
+        }
+        let mut sum = 0;
+        for offset in &mut offsets {
+            sum += *offset;
+            *offset = sum;
+        }
+        let (mut targets, mut ids) = (vec![0_u32; edges.len()], vec![0_u32; edges.len()]);
+        for (id, &edge) in (0_u32..).zip(edges) {
+            let (from, to) = ends(edge);
+            let slot = &mut offsets[from as usize + 1];
+            targets[*slot as usize] = to;
+            ids[*slot as usize] = id;
+            *slot += 1;
+        }
+        offsets.pop();
+        Some(Self { offsets, targets, edges: ids })
     }
 
     /// A graph of `(from, to, edge id)`; the iterator is walked twice (count, then fill).
@@ -217,72 +250,6 @@ impl Digraph {
     /// Target at a position of [`Self::range`].
     pub(crate) fn target(&self, slot: usize) -> usize {
         self.targets[slot] as usize
-    }
-}
-
-/// A graph with one more node that leads to the given entries: the root that dominator algorithms want.
-#[derive(Clone, Copy)]
-pub(crate) struct Rooted<'a> {
-    graph: &'a Digraph,
-    entries: &'a [u32],
-}
-
-impl<'a> Rooted<'a> {
-    pub(crate) const fn new(graph: &'a Digraph, entries: &'a [u32]) -> Self {
-        Self { graph, entries }
-    }
-
-    pub(crate) fn root(&self) -> u32 {
-        dense(self.graph.nodes())
-    }
-}
-
-impl GraphBase for Rooted<'_> {
-    type NodeId = u32;
-    type EdgeId = (u32, u32);
-}
-
-impl GraphRef for Rooted<'_> {}
-
-impl<'a> IntoNeighbors for Rooted<'a> {
-    type Neighbors = core::iter::Copied<core::slice::Iter<'a, u32>>;
-
-    fn neighbors(self, node: u32) -> Self::Neighbors {
-        if node as usize == self.graph.nodes() {
-            self.entries.iter().copied()
-        } else {
-            self.graph.successors(node as usize).iter().copied()
-        }
-    }
-}
-
-/// Which nodes were visited.
-pub(crate) struct Visited(Vec<bool>);
-
-impl VisitMap<u32> for Visited {
-    fn visit(&mut self, node: u32) -> bool {
-        !core::mem::replace(&mut self.0[node as usize], true)
-    }
-
-    fn is_visited(&self, node: &u32) -> bool {
-        self.0[*node as usize]
-    }
-
-    fn unvisit(&mut self, node: u32) -> bool {
-        core::mem::replace(&mut self.0[node as usize], false)
-    }
-}
-
-impl Visitable for Rooted<'_> {
-    type Map = Visited;
-
-    fn visit_map(&self) -> Visited {
-        Visited(vec![false; self.graph.nodes() + 1])
-    }
-
-    fn reset_map(&self, map: &mut Visited) {
-        map.0.clear();
-        map.0.resize(self.graph.nodes() + 1, false);
     }
 }
 

@@ -1,11 +1,11 @@
 //! Single points of failure: what must not break.
 
-use super::digraph::{Digraph, Rooted, dense};
+use super::digraph::{Digraph, dense};
+use super::dominators::dominators;
 use super::scc::strong_components;
 use super::selection::EdgeSelection;
 use crate::ecosystem::Ecosystem;
 use crate::id::ComponentId;
-use petgraph::algo::dominators::simple_fast;
 use std::fmt;
 
 /// What counts as a single point of failure.
@@ -119,8 +119,8 @@ impl fmt::Display for SinglePoints {
 ///
 /// Three views: components with one replica that others need; articulation points and bridges of the undirected map
 /// (Hopcroft & Tarjan 1973, Algorithm 447, CACM 16); dominators seen from the entry points, that is from all
-/// components of the strong components which nothing else calls (Cooper, Harvey & Kennedy 2001, A simple, fast
-/// dominance algorithm). O(V + E) apart from the first, which is O(V·E) up to `work_max`.
+/// components of the strong components which nothing else calls (Lengauer & Tarjan 1979). O(E log V) apart from the first, which
+/// is O(V·E) up to `work_max`.
 pub fn single_points_of_failure(ecosystem: &Ecosystem, settings: &SinglePointSettings) -> SinglePoints {
     let graph = settings.edges.graph(ecosystem);
     let nodes = graph.nodes();
@@ -155,7 +155,9 @@ pub fn single_points_of_failure(ecosystem: &Ecosystem, settings: &SinglePointSet
         .bridges
         .into_iter()
         .filter_map(|(a, b, separated)| {
-            let forward = graph.successors(a as usize).contains(&b);
+            // the shorter list: a hub of a hundred thousand bridges is not searched for each of them
+            let (ahead, back) = (graph.successors(a as usize), graph.successors(b as usize));
+            let forward = if ahead.len() <= back.len() { ahead.contains(&b) } else { !back.contains(&a) };
             let (from, to) = if forward { (a, b) } else { (b, a) };
             Some(Bridge { from: id(from)?, to: id(to)?, separated })
         })
@@ -287,19 +289,17 @@ fn dominated(graph: &Digraph) -> Vec<usize> {
     }
     let is_entry = |&node: &u32| !called[groups.of(node as usize)];
     let entries: Vec<u32> = (0..dense(graph.nodes())).filter(is_entry).collect();
-    let rooted = Rooted::new(graph, &entries);
-    let tree = simple_fast(rooted, rooted.root());
-    let parent: Vec<Option<u32>> =
-        (0..dense(graph.nodes())).map(|node| tree.immediate_dominator(node)).collect();
+    let root = dense(graph.nodes());
+    let parent = dominators(graph, &entries);
     // sum up the tree from the leaves
     let mut children = vec![0_usize; graph.nodes()];
-    for &above in parent.iter().flatten().filter(|&&above| above != rooted.root()) {
+    for &above in parent.iter().flatten().filter(|&&above| above != root) {
         children[above as usize] += 1;
     }
     let mut behind = vec![0_usize; graph.nodes()];
     let mut leaves: Vec<usize> = (0..graph.nodes()).filter(|&node| children[node] == 0).collect();
     while let Some(node) = leaves.pop() {
-        if let Some(above) = parent[node].filter(|&above| above != rooted.root()) {
+        if let Some(above) = parent[node].filter(|&above| above != root) {
             let above = above as usize;
             behind[above] += behind[node] + 1;
             children[above] -= 1;

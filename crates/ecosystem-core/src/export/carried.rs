@@ -2,6 +2,7 @@
 
 use crate::component::Component;
 use crate::dependency::Dependency;
+use crate::finding::Evidence;
 use serde_json::{Map, Value, json};
 
 /// Key of the annotation or extension with the attributes of a component.
@@ -21,8 +22,11 @@ pub(super) fn needs<'a>(
     name: impl Fn(&Dependency) -> String,
 ) -> Option<Value> {
     let list = edges.map(|edge| {
-        let plain = Dependency { evidence: Vec::new(), ..edge.clone() };
-        let mut value = dense(serde_json::to_value(plain).unwrap_or_default()).unwrap_or_else(|| json!({}));
+        let mut one = edge.clone();
+        if Evidence::is_plain(&one.evidence) {
+            one.evidence.clear();
+        }
+        let mut value = dense(serde_json::to_value(one).unwrap_or_default()).unwrap_or_else(|| json!({}));
         if let Value::Object(map) = &mut value {
             map.remove("from");
             map.insert("to".to_owned(), json!(name(edge)));

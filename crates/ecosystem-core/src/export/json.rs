@@ -6,7 +6,9 @@ use crate::component::Component;
 use crate::dependency::Dependency;
 use crate::ecosystem::{Ecosystem, EcosystemBuilder, EcosystemError};
 use crate::id::{HostId, InvalidId, ZoneId};
-use crate::infra::{Host, Infrastructure, InfrastructureError, LatencyDefaults, Link, Rack, Region, Zone};
+use crate::infra::{
+    BandwidthDefaults, Host, Infrastructure, InfrastructureError, LatencyDefaults, Link, Rack, Region, Zone,
+};
 use crate::placement::Placement;
 use crate::rules::Rule;
 use crate::units::Currency;
@@ -124,6 +126,8 @@ struct InfrastructureDocument<'a> {
     currency: Currency,
     #[serde(default)]
     latency: LatencyDefaults,
+    #[serde(default)]
+    bandwidth: BandwidthDefaults,
     regions: Cow<'a, [Region]>,
     zones: Cow<'a, [Zone]>,
     racks: Cow<'a, [Rack]>,
@@ -147,6 +151,7 @@ pub fn infrastructure(infrastructure: &Infrastructure) -> String {
         version: VERSION,
         currency: infrastructure.currency(),
         latency: infrastructure.latency_defaults(),
+        bandwidth: infrastructure.bandwidth_defaults(),
         regions: infrastructure.regions().into(),
         zones: infrastructure.zones().into(),
         racks: infrastructure.racks().into(),
@@ -159,7 +164,10 @@ pub fn infrastructure(infrastructure: &Infrastructure) -> String {
 pub fn parse_infrastructure(text: &str) -> Result<Infrastructure, JsonError> {
     let document: InfrastructureDocument<'_> = serde_json::from_str(text)?;
     expect_format(&document.format, document.version, INFRASTRUCTURE)?;
-    let mut builder = Infrastructure::builder().currency(document.currency).latency(document.latency);
+    let mut builder = Infrastructure::builder()
+        .currency(document.currency)
+        .latency(document.latency)
+        .bandwidth(document.bandwidth);
     for region in document.regions.into_owned() {
         builder = builder.region(region);
     }

@@ -1,17 +1,18 @@
-//! Our own manifest format, version 1 (`docs/manifest-format.md`), as YAML.
+//! Our own manifest format, version 1.1 (`docs/manifest-format.md`), as YAML.
 
 use super::yaml;
 use crate::component::{Component, Criticality};
 use crate::dependency::{CallMode, Dependency, DependencyKind, StartCondition, Strength};
 use crate::ecosystem::Ecosystem;
+use crate::finding::{Confidence, Evidence};
 use crate::id::ComponentId;
 use crate::resources::Resources;
 use crate::rules::{Domain, HostSet, Rule, RuleKind, Span, Weight};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The map as a manifest that [`manifest::parse`](crate::manifest::parse) reads back to the same map. Only evidence is lost:
-/// what stands in a manifest of our own is declared.
+/// The map as a manifest that [`manifest::parse`](crate::manifest::parse) reads back to the same map, with what its
+/// inferred edges and kinds rest on. What was declared is declared by the new file: its place is there.
 ///
 /// # Example
 /// ```
@@ -25,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// ```
 pub fn file(ecosystem: &Ecosystem) -> String {
     let mut document = Map::new();
-    document.insert("version".to_owned(), json!(1));
+    document.insert("version".to_owned(), json!("1.1"));
     put(&mut document, "name", ecosystem.name());
     let components = ecosystem.components().enumerate().map(|(ix, component)| {
         let mut value = part(component);
@@ -106,6 +107,9 @@ fn part(component: &Component) -> Map<String, Value> {
         }
     }
     put(&mut map, "owner", &component.owner);
+    if !component.evidence.is_empty() {
+        map.insert("evidence".to_owned(), evidence(&component.evidence));
+    }
     let ports = component.ports.iter().map(|p| json!({ "port": p.number, "protocol": p.protocol }));
     let ports: Vec<Value> = ports.collect();
     if !ports.is_empty() {
@@ -159,7 +163,29 @@ fn need(edge: &Dependency) -> Value {
     if let Some(permille) = edge.fan_out_permille {
         put(&mut map, "fan_out", &thousandths(permille));
     }
+    if !Evidence::is_plain(&edge.evidence) {
+        map.insert("evidence".to_owned(), evidence(&edge.evidence));
+    }
     Value::Object(map)
+}
+
+fn evidence(list: &[Evidence]) -> Value {
+    let piece = |evidence: &Evidence| {
+        let mut map = Map::new();
+        put(&mut map, "kind", evidence.kind.as_str());
+        if evidence.confidence != Confidence::High {
+            put(&mut map, "confidence", evidence.confidence.as_str());
+        }
+        put(&mut map, "file", &evidence.place.file);
+        for (key, number) in [("line", evidence.place.line), ("column", evidence.place.column)] {
+            if number > 0 {
+                map.insert(key.to_owned(), json!(number));
+            }
+        }
+        put(&mut map, "path", &evidence.place.path);
+        Value::Object(map)
+    };
+    list.iter().map(piece).collect()
 }
 
 fn thousandths(amount: u64) -> String {

@@ -11,7 +11,7 @@ pub(crate) struct Address<'a> {
 }
 
 /// Longest value that is searched; longer ones are scripts or certificates, not addresses.
-const VALUE_BYTES_MAX: usize = 64 << 10;
+pub(crate) const VALUE_BYTES_MAX: usize = 64 << 10;
 
 /// Last words of a name (of a variable, key or option) that say that its value is not an address.
 const NOT_ADDRESSES: &[&str] = &[

@@ -1,6 +1,6 @@
 //! Infrastructures from their parts: names are resolved once.
 
-use super::{Host, Infrastructure, LatencyDefaults, Link, Rack, Region, Zone};
+use super::{BandwidthDefaults, Host, Infrastructure, LatencyDefaults, Link, Rack, Region, Zone};
 use crate::id::ZoneId;
 use crate::units::Currency;
 use std::collections::BTreeMap;
@@ -36,6 +36,7 @@ pub enum InfrastructureError {
 pub struct InfrastructureBuilder {
     pub(super) currency: Currency,
     pub(super) latency: LatencyDefaults,
+    pub(super) bandwidth: BandwidthDefaults,
     pub(super) regions: Vec<Region>,
     pub(super) zones: Vec<Zone>,
     pub(super) racks: Vec<Rack>,
@@ -55,6 +56,13 @@ impl InfrastructureBuilder {
     #[must_use]
     pub const fn latency(mut self, latency: LatencyDefaults) -> Self {
         self.latency = latency;
+        self
+    }
+
+    /// Throughputs for what is not given.
+    #[must_use]
+    pub const fn bandwidth(mut self, bandwidth: BandwidthDefaults) -> Self {
+        self.bandwidth = bandwidth;
         self
     }
 
@@ -118,6 +126,7 @@ impl InfrastructureBuilder {
         Ok(Infrastructure {
             currency: self.currency,
             latency: self.latency,
+            bandwidth: self.bandwidth,
             regions: self.regions,
             zones: self.zones,
             racks: self.racks,

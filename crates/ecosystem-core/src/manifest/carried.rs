@@ -66,7 +66,9 @@ pub(crate) fn connect(from: &ComponentId, holder: &At<'_>, draft: &mut Draft, re
         item.insert("from".to_owned(), from.as_str().into());
         match serde_json::from_value::<Dependency>(item.into()) {
             Ok(mut edge) => {
-                edge.evidence = vec![report.evidence(EvidenceKind::Declared, Confidence::High, &at)];
+                if edge.evidence.is_empty() {
+                    edge.evidence = vec![report.evidence(EvidenceKind::Declared, Confidence::High, &at)];
+                }
                 draft.declare(edge, report.place(&at));
             }
             Err(error) => damaged(&at, &error, report),

@@ -58,6 +58,15 @@ impl Draft {
         self.finished.push((edge, place));
     }
 
+    /// Adds an edge of which no others are to be inferred: what was inferred once is written down beside it.
+    pub(crate) fn carry(&mut self, edge: Dependency, place: Place) {
+        if self.has_room() {
+            self.finished.push((edge, place));
+        } else {
+            self.overflow.get_or_insert(place);
+        }
+    }
+
     /// Adds an edge; beyond the budget it is only noted that there are more.
     pub(crate) fn connect(&mut self, edge: Dependency, place: Place) {
         let ends = |a: &ComponentId, b: &ComponentId| (a.clone(), b.clone());
@@ -76,7 +85,7 @@ impl Draft {
 
     /// False once there are so many edges that no more are taken: loops over pairs can end.
     pub(crate) const fn has_room(&self) -> bool {
-        self.dependencies.len() < self.edges_max
+        self.dependencies.len() + self.finished.len() < self.edges_max
     }
 
     /// Takes from what all values together may cost to search; false once it is used up.

@@ -1,4 +1,4 @@
-//! Infrastructure files, version 1; specified in `docs/infrastructure-format.md`.
+//! Infrastructure files, version 1.1; specified in `docs/infrastructure-format.md`.
 
 use super::Budgets;
 use super::native::check_version;
@@ -8,8 +8,8 @@ use super::report::Report;
 use super::tree::{At, Node};
 use crate::id::{HostId, InvalidId, RackId, RegionId, ZoneId};
 use crate::infra::{
-    Host, HostState, Infrastructure, InfrastructureBuilder, LatencyDefaults, Link, Rack, Region, Zone,
-    ZoneKind,
+    BandwidthDefaults, Host, HostState, Infrastructure, InfrastructureBuilder, LatencyDefaults, Link, Rack,
+    Region, Zone, ZoneKind,
 };
 use crate::resources::Resources;
 use crate::units::{BitsPerSecond, Currency, Micros};
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const KEYS: &[&str] =
-    &["version", "name", "description", "currency", "latency", "templates", "regions", "links"];
+    &["version", "name", "description", "currency", "latency", "bandwidth", "templates", "regions", "links"];
 const HOST_KEYS: &[&str] = &[
     "template",
     "count",
@@ -103,6 +103,10 @@ impl<'a> Reader<'a, '_> {
             let defaults = self.latency(&latency);
             self.with(|b| b.latency(defaults));
         }
+        if let Some(bandwidth) = root.get("bandwidth").and_then(|at| read::map(at, self.report)) {
+            let defaults = self.bandwidth(&bandwidth);
+            self.with(|b| b.bandwidth(defaults));
+        }
         if let Some(templates) = root.get("templates").and_then(|at| read::map(at, self.report)) {
             self.templates.extend(templates.entries().map(|(name, _, at)| (name, at)));
         }
@@ -164,6 +168,21 @@ impl<'a> Reader<'a, '_> {
         take("same_region", &mut latency.same_region);
         take("cross_region", &mut latency.cross_region);
         latency
+    }
+
+    fn bandwidth(&mut self, at: &At<'_>) -> BandwidthDefaults {
+        let mut bandwidth = BandwidthDefaults::default();
+        read::known_keys(at, &["same_rack", "same_zone", "same_region", "cross_region"], self.report);
+        let mut take = |key: &str, target: &mut BitsPerSecond| {
+            if let Some(value) = read::bandwidth_of(at, key, self.report) {
+                *target = value;
+            }
+        };
+        take("same_rack", &mut bandwidth.same_rack);
+        take("same_zone", &mut bandwidth.same_zone);
+        take("same_region", &mut bandwidth.same_region);
+        take("cross_region", &mut bandwidth.cross_region);
+        bandwidth
     }
 
     fn region(&mut self, name: &str, at: &At<'a>) {

@@ -7,7 +7,7 @@ use crate::component::{Component, Kind};
 use crate::dependency::{Dependency, DependencyKind};
 use crate::finding::{Confidence, Evidence, EvidenceKind, Place};
 use crate::id::ComponentId;
-use crate::infer::address::{Address, Context, Meaning, addresses, meaning};
+use crate::infer::address::{Address, Context, Meaning, VALUE_BYTES_MAX, addresses, meaning};
 use crate::infer::image::{Basis, kind};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -51,6 +51,12 @@ impl Mention<'_, '_> {
         report: &mut Report,
     ) {
         if !draft.may_search(self.value, || report.place(self.at)) {
+            return;
+        }
+        if self.value.len() > VALUE_BYTES_MAX {
+            let message = format!("a value of {} bytes is not searched for names", self.value.len());
+            let remedy = format!("declare what it names, or make it shorter than {VALUE_BYTES_MAX} bytes");
+            report.add("I1305", self.at, message, remedy);
             return;
         }
         let means = meaning(self.key);

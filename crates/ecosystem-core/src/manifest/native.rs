@@ -1,4 +1,4 @@
-//! Our own format, version 1; specified in `docs/manifest-format.md`.
+//! Our own format, version 1.1; specified in `docs/manifest-format.md`.
 
 pub(super) mod component;
 pub(super) mod rules;
@@ -9,6 +9,9 @@ use super::report::Report;
 use super::tree::At;
 
 pub(super) const KEYS: &[&str] = &["version", "name", "description", "owner", "components", "rules"];
+
+/// Versions that are read: 1.1 adds `evidence` to manifests and `bandwidth` to infrastructures.
+pub(super) const VERSIONS: [&str; 2] = ["1", "1.1"];
 
 /// Reads a document of our own format.
 pub(crate) fn read(root: &At<'_>, draft: &mut Draft, report: &mut Report) {
@@ -43,9 +46,11 @@ pub(crate) fn check_version(root: &At<'_>, report: &mut Report) {
             "`version` is missing, read as version 1".to_owned(),
             "add `version: 1`",
         ),
-        Some(version) if version.text() == Some("1") => {}
+        Some(version) if version.text().is_some_and(|text| VERSIONS.contains(&text)) => {}
         Some(version) => {
-            let message = format!("format version {} is not known, expected `1`", version.node.describe());
+            let known = VERSIONS.join("` or `");
+            let message =
+                format!("format version {} is not known, expected `{known}`", version.node.describe());
             report.add("E1107", &version, message, "write `version: 1`");
         }
     }

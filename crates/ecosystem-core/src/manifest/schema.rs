@@ -1,14 +1,15 @@
 //! The JSON Schema (draft 2020-12) of our own format, from the same tables of keys and words that its reader uses.
 
-use super::native::component::{self, CRITICALITIES, EDGE_KEYS};
+use super::native::component::{self, CRITICALITIES, EDGE_KEYS, EVIDENCE_KEYS};
 use super::native::rules::{COMMON_KEYS, FORMS, HOST_SET_KEYS};
 use super::native::{self};
 use crate::component::Kind;
 use crate::dependency::{DependencyKind, StartCondition};
+use crate::finding::{Confidence, EvidenceKind};
 use crate::id::NAME_BYTES_MAX;
 use serde_json::{Map, Value, json};
 
-/// The JSON Schema of manifests of format version 1, as in `docs/manifest.schema.json`; for editors and other validators.
+/// The JSON Schema of manifests of format version 1.1, as in `docs/manifest.schema.json`; for editors and other validators.
 ///
 /// It says which keys and words there are and what form values have. That names exist, quantities are well formed and
 /// ranges hold is for [`parse`](super::parse) to say.
@@ -16,7 +17,7 @@ use serde_json::{Map, Value, json};
 /// # Example
 /// ```
 /// let schema = ecosystem_core::manifest::json_schema();
-/// assert!(schema.contains("\"$id\": \"urn:vm-ecosystem:manifest:1\""));
+/// assert!(schema.contains("\"$id\": \"urn:vm-ecosystem:manifest:1.1\""));
 /// ```
 pub fn json_schema() -> String {
     let day = "([Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)";
@@ -24,8 +25,8 @@ pub fn json_schema() -> String {
     let moment = "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})";
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:vm-ecosystem:manifest:1",
-        "title": "vm-ecosystem manifest, format version 1",
+        "$id": "urn:vm-ecosystem:manifest:1.1",
+        "title": "vm-ecosystem manifest, format version 1.1",
         "type": "object",
         "required": ["version", "components"],
         "additionalProperties": false,
@@ -65,6 +66,7 @@ pub fn json_schema() -> String {
                 "pattern": format!("^({days} [0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]|{moment}/{moment})$"),
             },
             "dependency": object(&properties(EDGE_KEYS, dependency)),
+            "evidence": evidence(),
             "edgeKind": { "enum": DependencyKind::ALL.map(DependencyKind::as_str) },
             "rule": { "oneOf": FORMS.iter().map(|(word, _, required, optional)| rule(word, required, optional)).collect::<Vec<_>>() },
         },
@@ -74,7 +76,7 @@ pub fn json_schema() -> String {
 
 fn top(key: &str) -> Value {
     match key {
-        "version" => json!({ "enum": [1, "1"] }),
+        "version" => json!({ "enum": [1, "1", 1.1, "1.1"] }),
         "components" => json!({
             "type": "object",
             "propertyNames": reference("name"),
@@ -107,6 +109,7 @@ fn component(key: &str) -> Value {
         "max_unavailable" => whole(),
         "maintenance" => one_or_many(&reference("window")),
         "per_host" => json!({ "type": "boolean" }),
+        "evidence" => list_of_evidence(),
         "depends_on" => json!({ "oneOf": [
             reference("name"),
             { "type": "array", "items": { "oneOf": [reference("name"), reference("dependency")] } },
@@ -125,8 +128,24 @@ fn dependency(key: &str) -> Value {
         "condition" => json!({ "enum": StartCondition::ALL.map(StartCondition::as_str) }),
         "protocol" => json!({ "type": "string" }),
         "port" => number_of_port(),
+        "evidence" => list_of_evidence(),
         _ => reference("quantity"),
     }
+}
+
+fn list_of_evidence() -> Value {
+    json!({ "type": "array", "items": reference("evidence") })
+}
+
+fn evidence() -> Value {
+    let mut piece = object(&properties(EVIDENCE_KEYS, |key| match key {
+        "kind" => json!({ "enum": EvidenceKind::ALL.map(EvidenceKind::as_str) }),
+        "confidence" => json!({ "enum": Confidence::ALL.map(Confidence::as_str) }),
+        "line" | "column" => whole(),
+        _ => json!({ "type": "string" }),
+    }));
+    piece["required"] = json!(["kind"]);
+    piece
 }
 
 fn rule(word: &str, required: &[&str], optional: &[&str]) -> Value {

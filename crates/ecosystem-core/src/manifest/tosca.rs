@@ -18,8 +18,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use types::Types;
 
-/// Reads one service template; `files` are the names of all inputs, against which imports are checked.
-pub(crate) fn read(root: &At<'_>, files: &[&str], draft: &mut Draft, report: &mut Report) {
+/// Reads all service templates, with the types of all files; `files` are the names of all inputs, against which imports are
+/// checked.
+pub(crate) fn read(roots: &[At<'_>], files: &[&str], draft: &mut Draft, report: &mut Report) {
+    let types = Types::new(roots);
+    for root in roots {
+        read_one(root, &types, files, draft, report);
+    }
+}
+
+fn read_one<'a>(root: &At<'a>, types: &'a Types<'a>, files: &[&str], draft: &mut Draft, report: &mut Report) {
     imports(root, files, report);
     let Some(template) = root.get("topology_template").or_else(|| root.get("service_template")) else {
         report.add(
@@ -30,8 +38,7 @@ pub(crate) fn read(root: &At<'_>, files: &[&str], draft: &mut Draft, report: &mu
         );
         return;
     };
-    let context =
-        Context { template: template.clone(), types: Types::new(root), nodes: nodes(&template, report) };
+    let context = Context { template: template.clone(), types, nodes: nodes(&template, report) };
     for (name, _, at) in template.get("node_templates").iter().flat_map(At::entries) {
         if let Some(id) = context.nodes.get(name) {
             node(id, &at, &context, draft, report);
@@ -44,8 +51,14 @@ pub(crate) fn read(root: &At<'_>, files: &[&str], draft: &mut Draft, report: &mu
 /// What node templates are read against.
 struct Context<'a> {
     template: At<'a>,
-    types: Types<'a>,
+    types: &'a Types<'a>,
     nodes: BTreeMap<&'a str, ComponentId>,
+}
+
+/// A node template with the definitions of its type and the ancestors of that.
+struct Typed<'a> {
+    at: At<'a>,
+    lineage: Vec<At<'a>>,
 }
 
 fn nodes<'a>(template: &At<'a>, report: &mut Report) -> BTreeMap<&'a str, ComponentId> {
@@ -103,21 +116,22 @@ impl<'a> Context<'a> {
         input.get("value").or_else(|| input.get("default")).and_then(|v| v.text())
     }
 
-    fn property(&self, at: &At<'a>, keys: &[&str]) -> Option<(&'a str, At<'a>)> {
-        let value = at.dig(keys)?;
+    /// What the template says of a property, else its types.
+    fn property(&self, node: &Typed<'a>, keys: &[&str]) -> Option<(&'a str, At<'a>)> {
+        let value = node.at.dig(keys).or_else(|| self.types.default(&node.lineage, keys))?;
         self.text(&value).map(|text| (text, value))
     }
 
     /// A quantity; functions that cannot be resolved are left out, values that are none are findings.
     fn quantity<T>(
         &self,
-        at: &At<'a>,
+        node: &Typed<'a>,
         keys: &[&str],
         expected: &str,
         report: &mut Report,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let (text, value) = self.property(at, keys)?;
+        let (text, value) = self.property(node, keys)?;
         let found = parse(text);
         if found.is_none() {
             let message =
@@ -133,30 +147,31 @@ fn node<'a>(id: &ComponentId, at: &At<'a>, context: &Context<'a>, draft: &mut Dr
     if node_type.is_empty() {
         report.add("E1106", at, "`type` is missing in the node template".to_owned(), "name its node type");
     }
+    let typed = Typed { at: at.clone(), lineage: context.types.lineage(node_type) };
     let mut component = Component::new(id.clone(), context.types.kind(node_type));
     component.labels.insert(Arc::from("tosca.type"), Arc::from(node_type));
     let size = |t: &str| quantity::bytes(t, Prefix::Decimal);
     for host in ["host", "compute"] {
         let path = |key| ["capabilities", host, "properties", key];
         let request = &mut component.requirements.request;
-        if let Some(cpu) = context.quantity(at, &path("num_cpus"), read::CPU, report, quantity::cpu) {
+        if let Some(cpu) = context.quantity(&typed, &path("num_cpus"), read::CPU, report, quantity::cpu) {
             request.cpu = cpu;
         }
-        if let Some(memory) = context.quantity(at, &path("mem_size"), read::SIZE, report, size) {
+        if let Some(memory) = context.quantity(&typed, &path("mem_size"), read::SIZE, report, size) {
             request.memory = memory;
         }
-        if let Some(disk) = context.quantity(at, &path("disk_size"), read::SIZE, report, size) {
+        if let Some(disk) = context.quantity(&typed, &path("disk_size"), read::SIZE, report, size) {
             request.disk = disk;
         }
     }
-    if let Some(disk) = context.quantity(at, &["properties", "size"], read::SIZE, report, size) {
+    if let Some(disk) = context.quantity(&typed, &["properties", "size"], read::SIZE, report, size) {
         component.requirements.request.disk = disk;
     }
-    ports(at, context, &mut component);
-    let instances = ["capabilities", "scalable", "properties"];
-    if let Some(scalable) = at.dig(&instances) {
+    ports(&typed, context, &mut component);
+    let counts = ["min_instances", "max_instances", "default_instances"];
+    if counts.iter().any(|key| context.property(&typed, &scalable(key)).is_some()) {
         let mut count = |key: &str| {
-            context.quantity(&scalable, &[key], read::WHOLE, report, |t| {
+            context.quantity(&typed, &scalable(key), read::WHOLE, report, |t| {
                 quantity::count(t).and_then(|n| u32::try_from(n).ok())
             })
         };
@@ -170,27 +185,24 @@ fn node<'a>(id: &ComponentId, at: &At<'a>, context: &Context<'a>, draft: &mut Dr
             component.replicas = component.replicas.clamp(min, max);
         }
     }
-    if let Some((version, _)) = context.property(at, &["properties", "component_version"]) {
+    if let Some((version, _)) = context.property(&typed, &["properties", "component_version"]) {
         component.version = Version::new(version);
     }
-    for (_, _, artifact) in at.get("artifacts").iter().flat_map(At::entries) {
-        let is_image = artifact.text_of("type").is_some_and(|t| t.to_ascii_lowercase().contains("image"));
-        if let (true, Some(file)) = (is_image, artifact.text_of("file")) {
-            let (name, tag, digest) = image::split(file);
-            component.image = Arc::from(name);
-            if component.kind == Kind::Container {
-                infer_kind(&mut component, file, &artifact, report);
-            }
-            if component.version.is_unknown() {
-                component.version = Version::new(tag.or(digest).unwrap_or(""));
-            }
+    if let Some((file, artifact)) = artifact(&typed) {
+        let (name, tag, digest) = image::split(file);
+        component.image = Arc::from(name);
+        if component.kind == Kind::Container {
+            infer_kind(&mut component, file, &artifact, report);
+        }
+        if component.version.is_unknown() {
+            component.version = Version::new(tag.or(digest).unwrap_or(""));
         }
     }
     draft.add(component, report.place(at), report);
 }
 
-/// Ports in the properties of the node and of its capabilities.
-fn ports<'a>(at: &At<'a>, context: &Context<'a>, component: &mut Component) {
+/// Ports in the properties of the node and of its capabilities, which its types may define and give a port.
+fn ports<'a>(node: &Typed<'a>, context: &Context<'a>, component: &mut Component) {
     let mut add = |number: Option<&str>, protocol: &str| {
         if let Some(number) = number.and_then(|t| t.parse::<u16>().ok()).filter(|&p| p > 0)
             && !component.ports.iter().any(|p| p.number == number)
@@ -198,20 +210,47 @@ fn ports<'a>(at: &At<'a>, context: &Context<'a>, component: &mut Component) {
             component.ports.push(Port { number, protocol: Arc::from(protocol.to_ascii_lowercase()) });
         }
     };
-    add(context.property(at, &["properties", "port"]).map(|(t, _)| t), "tcp");
-    for (_, _, capability) in at.get("capabilities").iter().flat_map(At::entries) {
-        let Some(properties) = capability.get("properties") else { continue };
-        let protocol = ["protocol", "name"].iter().find_map(|key| properties.text_of(key)).unwrap_or("tcp");
-        let key = ["target-port", "target_port", "targetPort", "port"]
-            .into_iter()
-            .find(|k| properties.get(k).is_some());
-        let number = key.and_then(|key| context.property(&properties, &[key]));
-        add(number.map(|(t, _)| t), protocol);
-        for item in properties.get("ports").iter().flat_map(At::items) {
+    add(context.property(node, &["properties", "port"]).map(|(t, _)| t), "tcp");
+    let mut names: Vec<&str> = Vec::new();
+    for holder in std::iter::once(&node.at).chain(&node.lineage) {
+        for (name, _, _) in holder.get("capabilities").iter().flat_map(At::entries) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    for name in names {
+        let property =
+            |key| context.property(node, &["capabilities", name, "properties", key]).map(|(t, _)| t);
+        let protocol = ["protocol", "name"].into_iter().find_map(property).unwrap_or("tcp");
+        let number = ["target-port", "target_port", "targetPort", "port"].into_iter().find_map(property);
+        add(number, protocol);
+        let list = node.at.dig(&["capabilities", name, "properties", "ports"]);
+        for item in list.iter().flat_map(At::items) {
             let key = if item.get("targetPort").is_some() { "targetPort" } else { "port" };
             add(item.text_of(key), item.text_of("name").unwrap_or("tcp"));
         }
     }
+}
+
+/// Where a number of instances is said.
+fn scalable(key: &str) -> [&str; 4] {
+    ["capabilities", "scalable", "properties", key]
+}
+
+/// Images among the artifacts of the template, else of its nearest type that has one.
+fn artifact<'a>(node: &Typed<'a>) -> Option<(&'a str, At<'a>)> {
+    std::iter::once(&node.at).chain(&node.lineage).find_map(|holder| {
+        let all = holder.get("artifacts")?;
+        all.entries()
+            .filter_map(|(_, _, artifact)| {
+                let is_image =
+                    artifact.text_of("type").is_some_and(|t| t.to_ascii_lowercase().contains("image"));
+                let file = artifact.text_of("file").filter(|_| is_image)?;
+                Some((file, artifact))
+            })
+            .last()
+    })
 }
 
 /// Requirements name another node template, or only a type or capability, which the orchestrator would choose for.

@@ -7,7 +7,7 @@ use super::super::report::Report;
 use super::super::tree::{At, Pos};
 use crate::component::{Component, Criticality, Kind, Port, Version};
 use crate::dependency::{CallMode, Dependency, DependencyKind, StartCondition, Strength};
-use crate::finding::{Confidence, EvidenceKind};
+use crate::finding::{Confidence, Evidence, EvidenceKind, Place};
 use crate::id::ComponentId;
 use crate::infer::image;
 use crate::units::Bytes;
@@ -32,6 +32,7 @@ pub(crate) const KEYS: &[&str] = &[
     "dirty_rate",
     "depends_on",
     "description",
+    "evidence",
 ];
 
 pub(crate) const EDGE_KEYS: &[&str] = &[
@@ -48,7 +49,11 @@ pub(crate) const EDGE_KEYS: &[&str] = &[
     "payload",
     "latency_budget",
     "fan_out",
+    "evidence",
 ];
+
+/// Keys of a piece of evidence.
+pub(crate) const EVIDENCE_KEYS: &[&str] = &["kind", "confidence", "file", "line", "column", "path"];
 
 pub(crate) const CRITICALITIES: [(&str, Criticality); 4] = [
     ("low", Criticality::Low),
@@ -102,6 +107,7 @@ fn read_one(
     component.ports = ports(at, report);
     let place = report.place_of(key_pos, at.path());
     read_kind(&mut component, at, report);
+    component.evidence.extend(evidence(at, report));
     read_replicas(&mut component, at, report);
     component.per_host = read::bool_of(at, "per_host", report).unwrap_or_default();
     read_resources(&mut component, at, report);
@@ -237,7 +243,10 @@ fn dependency(from: &ComponentId, name: &str, at: &At<'_>, draft: &mut Draft, re
     read::known_keys(at, EDGE_KEYS, report);
     let place = report.place(at);
     let mut edge = Dependency::new(from.clone(), to, DependencyKind::Call);
-    edge.evidence = vec![report.evidence(EvidenceKind::Declared, Confidence::High, at)];
+    let stated = evidence(at, report);
+    let is_carried = !stated.is_empty();
+    edge.evidence =
+        if is_carried { stated } else { vec![report.evidence(EvidenceKind::Declared, Confidence::High, at)] };
     let strengths = [("hard", Strength::Hard), ("soft", Strength::Soft)];
     edge.strength = read::word(at, "strength", &strengths, report).unwrap_or_default();
     let modes =
@@ -262,8 +271,41 @@ fn dependency(from: &ComponentId, name: &str, at: &At<'_>, draft: &mut Draft, re
     for kind in kinds(at, report) {
         let mut one = edge.clone();
         one.kind = kind;
-        draft.connect(one, place.clone());
+        if is_carried {
+            draft.carry(one, place.clone());
+        } else {
+            draft.connect(one, place.clone());
+        }
     }
+}
+
+/// What a map rested on before it was written down here.
+fn evidence(at: &At<'_>, report: &mut Report) -> Vec<Evidence> {
+    let Some(list) = at.get("evidence") else { return Vec::new() };
+    if !list.is_list() {
+        read::wrong(&list, "a list of `{kind: env, file: shop.yaml, line: 4}`", report);
+        return Vec::new();
+    }
+    list.items().filter_map(|item| piece(&item, report)).collect()
+}
+
+fn piece(at: &At<'_>, report: &mut Report) -> Option<Evidence> {
+    let at = read::map(at.clone(), report)?;
+    read::known_keys(&at, EVIDENCE_KEYS, report);
+    let kinds = EvidenceKind::ALL.map(|kind| (kind.as_str(), kind));
+    if at.get("kind").is_none() {
+        let message = "`kind` is missing in the evidence".to_owned();
+        let words = EvidenceKind::ALL.map(EvidenceKind::as_str);
+        report.add("E1106", &at, message, format!("say what it rests on: one of {}", words.join(", ")));
+    }
+    let kind = read::word(&at, "kind", &kinds, report)?;
+    let sure = Confidence::ALL.map(|confidence| (confidence.as_str(), confidence));
+    let confidence = read::word(&at, "confidence", &sure, report).unwrap_or_default();
+    let mut text = |key| read::text_of(&at, key, report).unwrap_or_default().to_owned();
+    let (file, path) = (text("file"), text("path"));
+    let line = read::u32_of(&at, "line", report).unwrap_or(0);
+    let column = read::u32_of(&at, "column", report).unwrap_or(0);
+    Some(Evidence { kind, confidence, place: Place::new(file, line, column, path) })
 }
 
 /// One kind or several; a call if nothing is said.
