@@ -141,7 +141,7 @@ pub enum ActionKind {
         /// True = on.
         on: bool,
     },
-    /// Ask how a replica is; ends with [`ActionOutcome::Seen`].
+    /// Ask how a replica is; ends with [`ActionOutcome::Seen`](super::ActionOutcome::Seen).
     Probe {
         /// The replica.
         replica: ReplicaId,
