@@ -11,9 +11,10 @@ pub(crate) fn split(reference: &str) -> (&str, Option<&str>, Option<&str>) {
         Some((rest, digest)) => (rest, Some(digest)),
         None => (reference, None),
     };
-    // A colon before the last slash belongs to the port of the registry.
+    // A colon before the last slash belongs to the port of the registry. Of several behind it the first ends the name, so that
+    // a name is not split again when it is read again.
     let name_start = rest.rfind('/').map_or(0, |at| at + 1);
-    match rest.get(name_start..).and_then(|name| name.rfind(':')) {
+    match rest.get(name_start..).and_then(|name| name.find(':')) {
         Some(colon) => {
             let (name, tag) = rest.split_at(name_start + colon);
             (name, tag.strip_prefix(':').filter(|t| !t.is_empty()), digest)
@@ -152,6 +153,23 @@ pub(crate) fn kind(image: &str, ports: &[Port]) -> Option<(Kind, Confidence, Bas
 mod tests {
     use super::*;
     use std::sync::Arc;
+
+    #[test]
+    fn a_name_without_its_version_is_not_split_again() {
+        for wrong in [
+            "sat,sun 23:00-03:00",
+            "${REPO-local}/a${API_PORT:owner{SUFFIX:pi",
+            "a:b/c:d:e@f:g",
+            "x:y/",
+            "a:",
+            ":",
+            "@:",
+        ] {
+            let (name, _, _) = split(wrong);
+            assert_eq!(split(name), (name, None, None), "{wrong}");
+        }
+        assert_eq!(split("r:5000/t/app:1.2@sha256:0"), ("r:5000/t/app", Some("1.2"), Some("sha256:0")));
+    }
 
     #[test]
     fn references_split_into_name_tag_and_digest() {
