@@ -137,7 +137,11 @@ impl Input<'_> {
             value => {
                 let found = value.as_f64().map(|v| v * unit).filter(|v| (0.0..1e18).contains(v));
                 let found = found.ok_or_else(|| {
-                    format!("{}: {place}.{key} is {value}, expected a number from 0", self.path)
+                    format!(
+                        "{}: {place}.{key} is {value}, expected a number from 0 to {:e}",
+                        self.path,
+                        1e18 / unit
+                    )
                 })?;
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -198,7 +202,13 @@ fn read_all(paths: &[&String; 3]) -> Result<PlanProblem, String> {
         let capacity = vec![room("cpu")?, room("mem")?, net];
         let default = if net > 0 { net * 125_000 } else { 125_000_000 };
         let link = instance.amount(host, "link_mbit_s", &place, 125_000.0, default)?;
-        problem.hosts.push(PlanHost::new(format!("h{h}"), capacity, link.max(1)));
+        if link == 0 {
+            return Err(format!(
+                "{}: {place}.link_mbit_s is 0, expected more: nothing could move",
+                instance.path
+            ));
+        }
+        problem.hosts.push(PlanHost::new(format!("h{h}"), capacity, link));
         zones.push(instance.whole(host, "zone", &place, Some(0))?);
     }
     let (begin, end) = (from.spots(components.len(), hosts.len())?, to.spots(components.len(), hosts.len())?);
@@ -250,8 +260,11 @@ fn rules(instance: &Input<'_>, zones: &[u64], begin: &[Spot], end: &[Spot]) -> R
     }
     for value in instance.optional("pinned")? {
         let members = instance.members(&json!([value["component"]]), "pinned", begin.len())?;
-        let allowed: Vec<u64> =
-            value["zones"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+        let allowed: Option<Vec<u64>> =
+            value["zones"].as_array().and_then(|list| list.iter().map(Value::as_u64).collect());
+        let allowed = allowed.ok_or_else(|| {
+            format!("{}: `zones` of `pinned` is {}, expected zone numbers", instance.path, value["zones"])
+        })?;
         let allowed: Vec<bool> = zones.iter().map(|zone| allowed.contains(zone)).collect();
         if members.iter().all(|&m| end[m].host().is_none_or(|h| allowed[h])) {
             rules.push(PlanRule::Fence { members, allowed });

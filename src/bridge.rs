@@ -1,5 +1,7 @@
 //! Values from one crate to another.
 
+#[cfg(all(feature = "reconfig", feature = "placement"))]
+mod aside;
 #[cfg(feature = "forecast")]
 mod demand;
 #[cfg(feature = "reconfig")]

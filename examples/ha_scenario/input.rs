@@ -20,6 +20,11 @@ pub(crate) fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, String> {
     value[key].as_str().ok_or_else(|| format!("`{key}` is {} in {value}, expected a text", value[key]))
 }
 
+/// A text that may be missing.
+pub(crate) fn optional_text<'a>(value: &'a Value, key: &str, default: &'a str) -> Result<&'a str, String> {
+    if value[key].is_null() { Ok(default) } else { text(value, key) }
+}
+
 pub(crate) fn number(value: &Value, key: &str, default: u64) -> Result<u64, String> {
     match &value[key] {
         Value::Null => Ok(default),

@@ -46,12 +46,13 @@ fn main() -> ExitCode {
 const FAIL_BACK_MS: u64 = 10_000;
 
 fn play(file: &Value) -> Result<Value, String> {
-    if !file.is_object() {
+    if !file.is_object() || file["hosts"].is_null() {
         return Err("expected an object with `hosts`, `services` and `events`".to_owned());
     }
     let mut story = world::story(file)?;
     let mut events: Vec<(u64, &Value)> = Vec::new();
     for event in list(file, "events")? {
+        story.check(event, file)?;
         events.push((millis(event, "at_s", 0)?, event));
     }
     events.sort_by_key(|(at, _)| *at);
@@ -96,7 +97,9 @@ fn report(file: &Value, story: &Story) -> Value {
         if entry.kind == TimelineKind::Order && entry.code == "fence" {
             fencing.push(json!({"host": host, "at_s": at_s}));
         }
-        timeline.push(json!({"at_s": at_s, "event": entry.code, "subject": entry.subject, "host": host}));
+        // A service has one replica: its name is enough.
+        let subject = entry.subject.split('#').next().unwrap_or_default();
+        timeline.push(json!({"at_s": at_s, "event": entry.code, "subject": subject, "host": host}));
     }
     let mut places = Map::new();
     for service in &story.services {

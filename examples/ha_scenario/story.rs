@@ -122,6 +122,42 @@ impl Story {
             .is_some_and(|it| it.replicas().any(|r| r.replica.component() == service && r.failed))
     }
 
+    /// Whether an event can be understood, before anything happens.
+    pub(crate) fn check(&self, event: &Value, file: &Value) -> Result<(), String> {
+        let (kind, target) = (text(event, "kind")?, text(event, "target")?);
+        let host = self.hosts.iter().any(|host| host.as_str() == target);
+        let service = self.services.iter().any(|service| service.as_str() == target);
+        let (known, what) = match kind {
+            "power_off" | "power_on" | "network_off" | "network_on" | "maintenance_on"
+            | "maintenance_off" => (host, "host"),
+            "reboot" | "shutdown" => {
+                crate::input::number(event, "boot_s", 60)?;
+                policy(event, file)?;
+                (host, "host")
+            }
+            "service_add" | "service_remove" | "service_crash" | "service_repaired" => (service, "service"),
+            "service_state" => {
+                started(event)?;
+                (service, "service")
+            }
+            "service_move" => {
+                self.goal(event)?;
+                (service, "service")
+            }
+            "freeze" | "thaw" => (host || service || target == "all", "host or service"),
+            other => return Err(format!("event kind `{other}` is not known")),
+        };
+        known.then_some(()).ok_or_else(|| format!("event `{kind}` names unknown {what} `{target}`"))
+    }
+
+    /// Where a service is moved by hand.
+    fn goal(&self, event: &Value) -> Result<HostId, String> {
+        let key = ["host", "to", "node"].into_iter().find(|key| !event[*key].is_null()).unwrap_or("host");
+        let to: HostId = id(text(event, key)?)?;
+        let known = self.hosts.contains(&to);
+        known.then_some(to.clone()).ok_or_else(|| format!("event names unknown host `{to}`"))
+    }
+
     /// One event of the file.
     pub(crate) fn event(&mut self, event: &Value, file: &Value) -> Result<(), String> {
         let (kind, target) = (text(event, "kind")?, text(event, "target")?);
@@ -314,11 +350,7 @@ impl Story {
     }
 
     fn move_service(&mut self, service: &ComponentId, event: &Value) -> Result<(), String> {
-        let key = if event["host"].is_null() { "to" } else { "host" };
-        let to: HostId = id(text(event, key)?)?;
-        if !self.hosts.contains(&to) {
-            return Err(format!("event names unknown host `{to}`"));
-        }
+        let to = self.goal(event)?;
         // Whoever moves it by hand does not want it back.
         self.origins.remove(service);
         match self.place(service) {

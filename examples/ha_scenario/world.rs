@@ -1,6 +1,6 @@
 //! Engine, simulator and rules from the input file.
 
-use crate::input::{flag, id, list, millis, number, started, text};
+use crate::input::{flag, id, list, millis, number, optional_text, started, text};
 use crate::story::{Affinity, Story};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +14,8 @@ use vm_ecosystem::reconfig::{RestartPolicy, Settings};
 
 pub(crate) fn infrastructure(file: &Value) -> Result<Infrastructure, String> {
     let mut builder = Infrastructure::builder().region(Region::new(id("region")?));
-    let zones: BTreeSet<&str> =
-        list(file, "hosts")?.iter().map(|h| h["zone"].as_str().unwrap_or("zone")).collect();
+    let zone_of = |host| optional_text(host, "zone", "zone");
+    let zones: BTreeSet<&str> = list(file, "hosts")?.iter().map(zone_of).collect::<Result<_, String>>()?;
     for zone in zones {
         builder = builder.zone(Zone::new(id(zone)?, id("region")?)).rack(Rack::new(id(zone)?, id(zone)?));
     }
@@ -24,7 +24,7 @@ pub(crate) fn infrastructure(file: &Value) -> Result<Infrastructure, String> {
             Millicores(number(host, "cpu_m", 8_000)?),
             Bytes::mib(number(host, "mem_mib", 32_768)?),
         );
-        let zone = host["zone"].as_str().unwrap_or("zone");
+        let zone = zone_of(host)?;
         builder = builder.host(Host::new(id(text(host, "id")?)?, id(zone)?, size));
     }
     builder.build().map_err(|error| error.to_string())
@@ -47,8 +47,8 @@ pub(crate) fn story(file: &Value) -> Result<Story, String> {
         let name: ComponentId = id(text(service, if service["id"].is_null() { "target" } else { "id" })?)?;
         let mut component = Component::new(name.clone(), Kind::Vm);
         component.requirements.request = Resources::new(
-            Millicores(number(service, "cpu_m", 1_000)?),
-            Bytes::mib(number(service, "mem_mib", 1_024)?),
+            Millicores(number(service, "cpu_m", 100)?),
+            Bytes::mib(number(service, "mem_mib", 128)?),
         );
         component.replicas = u32::from(started(service)? && from_start);
         if component.replicas == 1 && !service["host"].is_null() {
@@ -58,7 +58,9 @@ pub(crate) fn story(file: &Value) -> Result<Story, String> {
             keep.push((name.clone(), known_host(text(service, "host")?)?));
         }
         for host in list(service, "start_fails_on")? {
-            fails.push((name.clone(), known_host(host.as_str().unwrap_or_default())?));
+            let host =
+                host.as_str().ok_or_else(|| format!("`start_fails_on` names {host}, expected a host"))?;
+            fails.push((name.clone(), known_host(host)?));
         }
         let count = |key: &str| number(service, key, 1).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
         settings.restart_of.insert(
@@ -82,7 +84,8 @@ pub(crate) fn story(file: &Value) -> Result<Story, String> {
         for (k, affinity) in list(service, "affinity")?.iter().enumerate() {
             let mut members = vec![name.clone()];
             for with in list(affinity, "with")? {
-                members.push(id(with.as_str().unwrap_or_default())?);
+                let with = with.as_str().ok_or_else(|| format!("`with` names {with}, expected a service"))?;
+                members.push(id(with)?);
             }
             let strict = flag(affinity, "strict", true)?;
             if strict {
@@ -103,6 +106,11 @@ pub(crate) fn story(file: &Value) -> Result<Story, String> {
         services.push(name);
     }
     let ecosystem = builder.build().map_err(|error| error.to_string())?;
+    if let Some((host, what, needed, room)) =
+        placement.overloads(&ecosystem, &infrastructure).into_iter().next()
+    {
+        return Err(format!("services that begin on `{host}` need {needed} of {what} and it has {room}"));
+    }
     let world = SimSettings::default();
     let mut drill = Drill::new(settings, &ecosystem, &infrastructure, &placement, world)
         .map_err(|error| error.to_string())?;

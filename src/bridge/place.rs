@@ -1,7 +1,9 @@
 //! The engine's questions for a place, answered by the optimizer.
 
-use crate::model::{Component, Ecosystem, HostSet, Infrastructure, Placement, ReplicaId, Rule, Weight};
-use crate::placement::{Problem, ProblemError, Settings, Status, solve};
+use crate::model::{
+    Component, Ecosystem, Host, HostId, HostSet, Infrastructure, Placement, ReplicaId, Rule, Weight,
+};
+use crate::placement::{Problem, ProblemBuilder, ProblemError, Settings, Status, solve};
 use crate::reconfig::{Event, Need, PlacementAsk};
 use std::sync::Arc;
 
@@ -12,13 +14,18 @@ const BROKEN_ALREADY: u64 = 1_000_000_000;
 /// Moves of the search for a single replica: with one replica free the exact search needs one node per host.
 const WORK_FOR_ONE: u64 = 20_000;
 
+/// Needs of one question for which others are moved aside.
+const ROOM_MADE_MAX: usize = 4;
+
 /// Answers a question of the engine: everything that runs stays where it is, what needs a host gets the cheapest
 /// place that breaks no hard rule.
 ///
 /// A rule that the running replicas already break cannot be kept; it is not made worse. If the needs cannot all be
 /// placed together, they are placed one by one, the most important first, and those that find no host are reported
-/// with the conflict that was found. Deterministic for a question and settings. Cost: one search of `settings.work`
-/// moves, and a small one for each need where not all fit.
+/// with the conflict that was found. Where one of those was lost, is compromised or in danger, and would fit on a host
+/// that others left, the answer holds the moves of these others: the engine carries them out and asks again. Deterministic
+/// for a question and settings. Cost: one search of `settings.work` moves, a small one for each need where not all fit, and
+/// at most eight for each of the first four of those that fit nowhere.
 pub fn answer(
     ask: &PlacementAsk,
     ecosystem: &Ecosystem,
@@ -32,13 +39,23 @@ pub fn answer(
     let mut question =
         Question { ask, ecosystem, infrastructure, rules, taken: ask.occupied.as_ref().clone() };
     let mut unplaceable: Vec<(ReplicaId, Arc<str>)> = Vec::new();
+    let mut aside: Vec<(ReplicaId, HostId)> = Vec::new();
+    let mut made = 0;
     let all: Vec<&Need> = ask.needs.iter().collect();
     if question.place(&all, &settings).is_err() {
         let alone = settings.with_work(WORK_FOR_ONE);
         for need in &ask.needs {
-            if let Err(why) = question.place(&[need], &alone) {
-                unplaceable.push((need.replica.clone(), Arc::from(why)));
+            let Err(mut why) = question.place(&[need], &alone) else { continue };
+            if made < ROOM_MADE_MAX
+                && let Some(moves) = question.make_room(need, &alone)
+            {
+                made += 1;
+                let names: Vec<String> =
+                    moves.iter().map(|(replica, to)| format!("{replica} to {to}")).collect();
+                why = format!("room is made by moving {}", names.join(" and "));
+                aside.extend(moves);
             }
+            unplaceable.push((need.replica.clone(), Arc::from(why)));
         }
     }
     let assigned = |need: &Need| {
@@ -46,7 +63,7 @@ pub fn answer(
         let left_out = unplaceable.iter().any(|(replica, _)| *replica == need.replica);
         (!left_out).then(|| (need.replica.clone(), host.clone()))
     };
-    let assignments = ask.needs.iter().filter_map(assigned).collect();
+    let assignments = ask.needs.iter().filter_map(assigned).chain(aside).collect();
     Event::Placement { id: ask.id, assignments, unplaceable }
 }
 
@@ -61,19 +78,19 @@ fn bearable_rules(ecosystem: &Ecosystem, infrastructure: &Infrastructure, runnin
     ecosystem.rules().iter().map(bearable).collect()
 }
 
-struct Question<'a> {
-    ask: &'a PlacementAsk,
-    ecosystem: &'a Ecosystem,
-    infrastructure: &'a Infrastructure,
+pub(super) struct Question<'a> {
+    pub(super) ask: &'a PlacementAsk,
+    pub(super) ecosystem: &'a Ecosystem,
+    pub(super) infrastructure: &'a Infrastructure,
     rules: Vec<Rule>,
     /// What runs, and what was given a place so far.
-    taken: Placement,
+    pub(super) taken: Placement,
 }
 
 impl Question<'_> {
     /// Gives all of `needs` a place, or none and says why.
     fn place(&mut self, needs: &[&Need], settings: &Settings) -> Result<(), String> {
-        let problem = self.problem(needs).map_err(|error| error.to_string())?;
+        let problem = self.builder(needs, &[]).build().map_err(|error: ProblemError| error.to_string())?;
         let solution = solve(&problem, settings);
         if let Status::Infeasible { conflict } = &solution.status {
             return Err(conflict.message.clone());
@@ -89,7 +106,8 @@ impl Question<'_> {
         Ok(())
     }
 
-    fn problem(&self, needs: &[&Need]) -> Result<Problem, ProblemError> {
+    /// Everything that runs stays where it is but for `free`, and needs go wherever they may and fit.
+    pub(super) fn builder(&self, needs: &[&Need], free: &[ReplicaId]) -> ProblemBuilder<'_> {
         let known = |replica: &ReplicaId| {
             self.ecosystem.component(replica.component()).is_some_and(Component::is_placed)
         };
@@ -103,32 +121,50 @@ impl Question<'_> {
             })
             .map(|(replica, host)| (replica.clone(), host.clone()))
             .collect();
-        let staying = || stays.iter().map(|(replica, _)| replica.clone());
+        let there = || stays.iter().map(|(replica, _)| replica.clone());
+        let staying = || there().filter(|replica| !free.contains(replica));
         let mut problem = Problem::builder(self.ecosystem, self.infrastructure)
             .only_rules(self.rules.iter().cloned())
-            .only_replicas(staying().chain(needs.iter().map(|need| need.replica.clone())))
+            .only_replicas(there().chain(needs.iter().map(|need| need.replica.clone())))
             .fixed(staying())
             .without_hosts(HostSet::of_hosts(self.ask.excluded.iter().cloned()));
         for need in needs {
-            problem = problem.avoid(need.replica.clone(), need.avoid.iter().chain(&need.from).cloned());
+            let avoided = need.avoid.iter().chain(&need.from).cloned().chain(self.too_small(need));
+            problem = problem.avoid(need.replica.clone(), avoided);
             // A replica that moves holds its source until the move is over.
             if let Some(from) = &need.from {
-                problem = problem.reserve(from.clone(), &need.resources);
+                problem = problem.reserve(from.clone(), &need.holds);
             }
         }
         for (host, amount) in &self.ask.reserved {
             problem = problem.reserve(host.clone(), amount);
         }
-        problem.current(stays).build()
+        problem.current(stays)
+    }
+
+    /// Hosts without room for a need that wants more than the map says its component asks for.
+    fn too_small(&self, need: &Need) -> Vec<HostId> {
+        let component = self.ecosystem.component(need.replica.component());
+        if component.is_none_or(|it| need.resources.fits_in(&it.requirements.request)) {
+            return Vec::new();
+        }
+        let mut used = self.taken.usage(self.ecosystem);
+        for (host, amount) in &self.ask.reserved {
+            let sum = used.entry(host.clone()).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+        let lacks = |host: &&Host| {
+            let sum = used.get(&host.id).cloned().unwrap_or_default().saturating_add(&need.resources);
+            !sum.fits_in(&host.allocatable())
+        };
+        self.infrastructure.hosts().iter().filter(lacks).map(|host| host.id.clone()).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        Bytes, Domain, Host, HostId, Kind, Millicores, Rack, Region, Resources, RuleKind, Zone,
-    };
+    use crate::model::{Bytes, Domain, Kind, Millicores, Rack, Region, Resources, RuleKind, Zone};
     use crate::reconfig::{Action, Ask, Engine, Output};
 
     fn fleet(hosts: u32) -> Infrastructure {
@@ -195,5 +231,45 @@ mod tests {
             panic!("not an answer")
         };
         assert_eq!(assignments[0].1, host(1));
+    }
+
+    /// Components of one replica each with so many cores.
+    fn singles(sizes: &[(&str, u64)]) -> Ecosystem {
+        let single = |builder: crate::model::EcosystemBuilder, &(name, cores): &(&str, u64)| {
+            let mut it = Component::new(name.parse().unwrap(), Kind::Vm);
+            it.requirements.request = Resources::new(Millicores::cores(cores), Bytes::gib(1));
+            builder.component(it)
+        };
+        sizes.iter().fold(Ecosystem::builder("singles"), single).build().unwrap()
+    }
+
+    #[test]
+    fn what_was_lost_gets_room_by_moving_as_little_as_possible_aside() {
+        // Of three hosts of four cores each, two have one core free and one has two; four cores are needed.
+        let sizes = [("lost", 4), ("a", 2), ("b", 1), ("c", 2), ("d", 1), ("e", 1), ("f", 1)];
+        let (apps, fleet) = (singles(&sizes), fleet(3));
+        let mut ask = first_ask(&apps, &fleet);
+        ask.needs.retain(|need| need.replica.component().as_str() == "lost");
+        let occupied = Arc::make_mut(&mut ask.occupied);
+        for (name, on) in [("a", 0), ("b", 0), ("c", 1), ("d", 1), ("e", 2), ("f", 2)] {
+            occupied.set(ReplicaId::new(name.parse().unwrap(), 0), host(on));
+        }
+        let Event::Placement { assignments, unplaceable, .. } =
+            answer(&ask, &apps, &fleet, &Settings::default())
+        else {
+            panic!("not an answer")
+        };
+        // Only h2 can be emptied: its two go to the free cores of the others.
+        let moved: Vec<String> = assignments.iter().map(|(replica, to)| format!("{replica} {to}")).collect();
+        assert_eq!(moved.len(), 2, "{moved:?}");
+        assert!(moved.iter().all(|text| !text.ends_with("h2")), "{moved:?}");
+        assert!(moved.iter().any(|text| text.starts_with("e#0")), "{moved:?}");
+        assert!(unplaceable[0].1.contains("room is made by moving"), "{}", unplaceable[0].1);
+        // Nothing is moved for what only grows with the load.
+        ask.needs[0].reason = crate::reconfig::Reason::Scale;
+        let Event::Placement { assignments, .. } = answer(&ask, &apps, &fleet, &Settings::default()) else {
+            panic!("not an answer")
+        };
+        assert!(assignments.is_empty(), "{assignments:?}");
     }
 }

@@ -89,8 +89,10 @@ pub struct PlacementAsk {
 pub struct Need {
     /// Which.
     pub replica: ReplicaId,
-    /// Its size.
+    /// What it needs there.
     pub resources: Resources,
+    /// What it holds on [`from`](Self::from) now: less than it needs if it moves in order to grow.
+    pub holds: Resources,
     /// Build that will run.
     pub version: Version,
     /// Where it runs now, if it shall move.

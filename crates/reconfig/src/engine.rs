@@ -8,10 +8,12 @@ mod guard;
 mod host;
 mod isolate;
 mod issue;
+mod map;
 mod observe;
 mod order;
 mod outcome;
 mod place;
+mod planned;
 mod replica;
 mod reserve;
 mod resize;
@@ -285,6 +287,7 @@ impl Engine {
         self.soft.dirty = (0..dense(self.hard.comps.len())).collect();
         self.soft.plan_dirty = true;
         self.arm_inventory();
+        self.arm_host_windows();
     }
 
     /// Names, sizes and wishes that the map has and the state does not.
@@ -347,12 +350,13 @@ impl Engine {
                 }
             }
             Timer::Ask(id) => self.ask_overdue(id),
-            Timer::Component(c) => self.touch(c),
+            Timer::Component(c) | Timer::Opening(c) => self.touch(c),
             Timer::Rollout(c) => self.rollout_stalled(c),
             Timer::Replica(r) => self.touch(r.c),
             Timer::Inventory => self.compare_with_ground(),
             Timer::Plan => self.soft.plan_dirty = true,
             Timer::Window => self.window_passed(),
+            Timer::HostWindow(h) => self.host_window(h),
         }
     }
 

@@ -132,6 +132,26 @@ impl fmt::Display for Order {
     }
 }
 
+/// What a plan is expected to gain: the cost of where everything is and of where it would be, both by the same measure
+/// of the one who sends it (money per hour, a weighted score); lower is better.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[expect(clippy::exhaustive_structs, reason = "two costs")]
+pub struct Gain {
+    /// Cost now.
+    pub before: u64,
+    /// Cost when every move is done.
+    pub after: u64,
+}
+
+impl Gain {
+    /// What is gained, in thousandths of the cost now; nothing if it gets worse.
+    pub fn permille(self) -> u32 {
+        let gained = u128::from(self.before.saturating_sub(self.after)) * 1_000;
+        u32::try_from(gained / u128::from(self.before.max(1))).unwrap_or(1_000)
+    }
+}
+
 /// One observation, answer or order.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -253,6 +273,9 @@ pub enum Event {
     Plan {
         /// Which replica, and its host in the end.
         moves: Vec<(ReplicaId, HostId)>,
+        /// What it gains. A plan that says so is measured: below [`Limits`](crate::Limits) nothing is done, with the
+        /// reason. `None` = whoever sends it wants it whatever it gains.
+        gain: Option<Gain>,
         /// Why.
         why: Arc<str>,
     },

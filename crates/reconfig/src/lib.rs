@@ -34,6 +34,7 @@ pub mod detect;
 mod engine;
 mod error;
 mod event;
+mod goals;
 mod journal;
 #[cfg(test)]
 mod model;
@@ -52,7 +53,8 @@ pub use action::{
 };
 pub use engine::{Counters, Engine, HostView, ReplicaView, WhatIf};
 pub use error::{EngineError, JournalError, SettingsError};
-pub use event::{DeathEvidence, Event, Order, Scope, Severity};
+pub use event::{DeathEvidence, Event, Gain, Order, Scope, Severity};
+pub use goals::Goals;
 pub use journal::{FRAME_BYTES_MAX, JOURNAL_VERSION, Record, split_frames};
 pub use settings::{
     Detection, Detector, DisruptionWindow, Isolation, Limits, Patience, RestartPolicy, Rolling, Scaling,

@@ -41,6 +41,8 @@ enum Move {
     Alert,
     NewVersion,
     Operator(Order),
+    Plan(Vec<(ReplicaId, HostId)>),
+    Resize(u64),
     Crash,
     TickThenCrashUnsynced,
     PlaceThenCrashUnsynced(AskId, Vec<HostId>),
@@ -128,6 +130,19 @@ impl Small {
         found
     }
 
+    /// One replica to each host, and the first two to each pair of hosts: a swap is among them.
+    fn plans(&self) -> Vec<Vec<(ReplicaId, HostId)>> {
+        let replica = |at: usize| ReplicaId::new(component(self.components[at].0), 0);
+        let hosts = || (0..self.hosts).map(host);
+        let mut plans: Vec<_> = hosts().map(|h| vec![(replica(0), h)]).collect();
+        if self.components.len() > 1 {
+            for (a, b) in hosts().flat_map(|a| hosts().map(move |b| (a.clone(), b))) {
+                plans.push(vec![(replica(0), a), (replica(1), b)]);
+            }
+        }
+        plans
+    }
+
     fn orders(&self) -> Vec<Order> {
         let first = component(self.components[0].0);
         vec![
@@ -211,6 +226,12 @@ impl Model for Small {
         if world.faults.orders > 0 {
             moves.extend(self.orders().into_iter().map(Move::Operator));
         }
+        if world.faults.plans > 0 {
+            moves.extend(self.plans().into_iter().map(Move::Plan));
+        }
+        if world.faults.sizes > 0 {
+            moves.extend((1..=self.cores).map(Move::Resize));
+        }
         if world.faults.crashes > 0 {
             moves.push(Move::Crash);
             moves.push(Move::TickThenCrashUnsynced);
@@ -257,6 +278,17 @@ impl Model for Small {
             }
             Move::Operator(order) => {
                 world.faults.orders -= 1;
+                world.tell(Event::Order { order, by: Arc::from("operator") });
+            }
+            Move::Plan(moves) => {
+                world.faults.plans -= 1;
+                world.tell(Event::Plan { moves, gain: None, why: Arc::from("model") });
+            }
+            Move::Resize(cores) => {
+                world.faults.sizes -= 1;
+                world.ordered = Some(cores);
+                let size = Resources::new(Millicores::cores(cores), Bytes::gib(1));
+                let order = Order::Resize(first, size);
                 world.tell(Event::Order { order, by: Arc::from("operator") });
             }
             Move::Crash => {

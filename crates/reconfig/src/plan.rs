@@ -21,6 +21,7 @@
 
 mod check;
 mod circle;
+mod cloud;
 mod gantt;
 mod precopy;
 mod problem;
@@ -32,6 +33,7 @@ mod steps;
 mod times;
 
 pub use check::check_plan;
+pub use cloud::{CloudPhase, CloudPlan, CloudPlanError, CloudSettings, CloudTask, cloud_plan};
 pub use gantt::gantt_svg;
 pub use precopy::{CopyMode, CopyModel, Estimate, btrplace_seconds, estimate};
 pub use problem::{

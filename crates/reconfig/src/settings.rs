@@ -293,6 +293,18 @@ pub struct Limits {
     pub reserve_hosts: u32,
     /// Times of the week in which less is allowed. None.
     pub windows: Vec<DisruptionWindow>,
+    /// How long before a maintenance window of a host opens it begins to be emptied. 15 min: the deadline of one
+    /// migration.
+    pub maintenance_lead: Duration,
+    /// What a plan that says what it gains must gain at least, in thousandths of what is now. 100 ‰, as rebalancing in
+    /// Proxmox HA asks for. Plans that say nothing of their gain are not measured.
+    pub minimum_gain_permille: u32,
+    /// What such a plan must gain at least for what it moves: the share it gains divided by the share of all replicas
+    /// it moves, in thousandths. 500 ‰, the balanced policy of Karpenter (a half).
+    pub gain_per_move_permille: u32,
+    /// Rest between two such plans, so that two optimizers, or one that changes its mind, do not move things to and fro.
+    /// 10 min.
+    pub plan_rest: Duration,
 }
 
 impl Default for Limits {
@@ -304,6 +316,10 @@ impl Default for Limits {
             disruption_every: Duration::from_secs(6),
             reserve_hosts: 0,
             windows: Vec::new(),
+            maintenance_lead: Duration::from_secs(900),
+            minimum_gain_permille: 100,
+            gain_per_move_permille: 500,
+            plan_rest: Duration::from_secs(600),
         }
     }
 }

@@ -5,7 +5,7 @@ mod names;
 use crate::error::EngineError;
 use ecosystem_core::{
     ComponentId, Criticality, DependencyKind, Domain, Ecosystem, HostId, HostState, Infrastructure,
-    Resources, RuleKind, Strength, Version, Weight,
+    MaintenanceWindow, Resources, RuleKind, Strength, Version, Weight,
 };
 use indexmap::IndexSet;
 use names::Names;
@@ -33,6 +33,8 @@ pub(crate) struct CompInfo {
     pub(crate) rules: Vec<u32>,
     /// False for things that are only called: nothing is started for them.
     pub(crate) placed: bool,
+    /// When planned work may be done on it; none = at any time.
+    pub(crate) windows: Vec<MaintenanceWindow>,
 }
 
 impl CompInfo {
@@ -50,6 +52,7 @@ impl CompInfo {
             calls: Vec::new(),
             rules: Vec::new(),
             placed: false,
+            windows: Vec::new(),
         }
     }
 }
@@ -62,6 +65,8 @@ pub(crate) struct HostInfo {
     pub(crate) room: Resources,
     pub(crate) state: HostState,
     pub(crate) taints: bool,
+    /// When it is taken out of use.
+    pub(crate) windows: Vec<MaintenanceWindow>,
 }
 
 /// A hard placement rule with host groups and host sets as arrays.
@@ -170,6 +175,7 @@ impl World {
             let info = &mut self.comps[c as usize];
             info.known = true;
             info.placed = component.is_placed();
+            info.windows.clone_from(&component.maintenance);
             info.replicas = component.replicas;
             info.range = component.replica_range;
             info.max_unavailable = component.max_unavailable;
@@ -268,12 +274,14 @@ fn host_info(infrastructure: &Infrastructure, id: &HostId) -> HostInfo {
             room: host.allocatable(),
             state: host.state,
             taints: !host.taints.is_empty(),
+            windows: host.maintenance.clone(),
         },
         None => HostInfo {
             known: false,
             room: Resources::default(),
             state: HostState::Maintenance,
             taints: false,
+            windows: Vec::new(),
         },
     }
 }

@@ -49,7 +49,7 @@ fn drill(ecosystem: &Ecosystem, count: usize, placement: &Placement) -> Drill {
 
 fn plan(moves: &[(&str, &str)]) -> Event {
     let moves: Vec<(ReplicaId, HostId)> = moves.iter().map(|(name, to)| (rid(name, 0), hid(to))).collect();
-    Event::Plan { moves, why: Arc::from("test") }
+    Event::Plan { moves, gain: None, why: Arc::from("test") }
 }
 
 fn at(drill: &Drill, name: &str) -> String {

@@ -80,6 +80,7 @@ fn input(kind: u8, a: u8, b: u8) -> Input {
                     (rid(name, u32::from(b / 4 % 3)), hid(&format!("h{}", (a % 6 + k) % 6)))
                 })
                 .collect(),
+            gain: None,
             why: why(),
         }),
         _ => Input::Event(Event::HostSuspect { host: host(), why: why() }),

@@ -8,6 +8,7 @@
 use super::Engine;
 use super::guard::Refusal;
 use super::soft::Timer;
+use crate::event::Gain;
 use crate::plan::{PlanHost, PlanItem, PlanProblem, PlanRule, PlanSettings, Spot, StepKind, plan};
 use crate::state::{Change, HostStatus, Phase, Planned, Reason, Rid};
 use crate::world::Lowered;
@@ -17,9 +18,20 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Failed attempts of a step after which its replica stays where it is.
 const STEP_ATTEMPTS: u32 = 3;
 
+/// What became of a step whose turn it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Turn {
+    /// It began, is under way, or is over.
+    Went,
+    /// It waits for a window by calendar or for a maintenance window.
+    Closed,
+    /// It waits for something else outside of the plan.
+    Waits,
+}
+
 impl Engine {
     /// The host application wants replicas elsewhere.
-    pub(super) fn order_plan(&mut self, moves: &[(ReplicaId, HostId)], why: &str) {
+    pub(super) fn order_plan(&mut self, moves: &[(ReplicaId, HostId)], gain: Option<Gain>, why: &str) {
         let mut goals = BTreeMap::new();
         for (replica, host) in moves {
             match (self.world.component(replica.component()), self.world.host(host)) {
@@ -30,7 +42,51 @@ impl Engine {
                 (_, None) => self.unknown("host", host.as_str()),
             }
         }
+        if let Some(gain) = gain
+            && let Err(sentence) = self.is_worth(&goals, gain)
+        {
+            let facts = vec![
+                ("before", gain.before.to_string()),
+                ("after", gain.after.to_string()),
+                ("gain-permille", gain.permille().to_string()),
+                ("moves", goals.len().to_string()),
+            ];
+            self.counters.refused += 1;
+            let sentence = format!("{why}: nothing is moved, {sentence}");
+            return self.audit("no-action", crate::action::NoteSubject::Engine, facts, sentence);
+        }
         self.set_goals(&goals, Reason::Rebalance, why);
+    }
+
+    /// Whether a plan gains enough: by itself, for the replicas it moves, and after a rest since the last one.
+    fn is_worth(&mut self, goals: &BTreeMap<Rid, u32>, gain: Gain) -> Result<(), String> {
+        let limits = &self.settings.limits;
+        let gained = gain.permille();
+        if gained < limits.minimum_gain_permille.max(1) {
+            return Err(format!(
+                "it would gain {gained} permille, at least {} are wanted",
+                limits.minimum_gain_permille.max(1)
+            ));
+        }
+        let moves = |(r, to): &(&Rid, &u32)| matches!(self.hard.replicas.get(r).map(|it| it.phase), Some(Phase::Running { host }) if host != **to);
+        let (moved, all) =
+            (goals.iter().filter(moves).count() as u64, self.hard.replicas.len().max(1) as u64);
+        if u64::from(gained) * all < u64::from(limits.gain_per_move_permille) * moved {
+            return Err(format!(
+                "{gained} permille are too little for moving {moved} of {all} replicas, {} would be enough",
+                (u64::from(limits.gain_per_move_permille) * moved).div_ceil(all)
+            ));
+        }
+        let now = self.soft.now;
+        if let Some(last) = self.soft.plan_gained.filter(|&at| now.saturating_since(at) < limits.plan_rest) {
+            let left = limits.plan_rest.saturating_sub(now.saturating_since(last));
+            return Err(format!(
+                "the last such plan is too recent, it rests for {} s",
+                left.as_secs().max(1)
+            ));
+        }
+        self.soft.plan_gained = Some(now);
+        Ok(())
     }
 
     /// Where each replica of the plan goes in the end, why, and how often it failed to.
@@ -252,9 +308,11 @@ impl Engine {
         }
         let turn: Vec<u32> =
             self.hard.plan.iter().filter(|(_, step)| step.after.is_empty()).map(|(id, _)| *id).collect();
-        let mut waits = false;
+        let (mut waits, mut closed) = (false, !turn.is_empty());
         for id in turn {
-            waits |= self.take_step(id);
+            let turn = self.take_step(id);
+            waits |= turn == Turn::Waits;
+            closed &= turn == Turn::Closed;
         }
         if self.hard.plan.is_empty() {
             let sentence = "every move of the plan is done or was given up".to_owned();
@@ -264,34 +322,39 @@ impl Engine {
         if waits && now.saturating_since(self.soft.plan_progress) >= self.settings.patience.unplaceable {
             return self.give_up_plan();
         }
+        if closed {
+            // The window that opens has a timer of its own; waiting for it is no failure of the plan.
+            self.soft.plan_progress = now;
+            return;
+        }
         self.soft.timers.ensure(Timer::Plan, now.saturating_add(self.settings.patience.quick));
     }
 
-    /// Begins a step, or finds that it is over; true if it waits for something outside of the plan.
-    fn take_step(&mut self, id: u32) -> bool {
-        let Some(step) = self.hard.plan.get(&id).cloned() else { return false };
+    /// Begins a step, or finds that it is over.
+    fn take_step(&mut self, id: u32) -> Turn {
+        let Some(step) = self.hard.plan.get(&id).cloned() else { return Turn::Went };
         let from = match self.hard.replicas.get(&step.r).map(|it| (it.phase, it.retire || it.tainted)) {
             Some((Phase::Running { host }, false)) if host != step.to => host,
-            Some((Phase::Migrating { .. } | Phase::Doubt { .. }, false)) => return false,
+            Some((Phase::Migrating { .. } | Phase::Doubt { .. }, false)) => return Turn::Went,
             _ => {
                 // Arrived, gone, or lost with its host: recovery finds another place.
                 self.write(&[Change::StepGone(id)]);
                 self.soft.plan_progress = self.soft.now;
                 self.soft.plan_dirty = true;
                 self.capacity_changed();
-                return false;
+                return Turn::Went;
             }
         };
         let resting = self.soft.backoff.get(&step.r).is_some_and(|&until| until > self.soft.now);
         let frozen = self.is_frozen(step.r.c) || self.is_host_frozen(from);
         if resting || frozen {
-            return true;
+            return Turn::Waits;
         }
         match self.may_move(step.r, from, step.to, step.reason) {
             Ok(mode) => {
                 self.soft.plan_progress = self.soft.now;
                 self.migrate(step.r, from, step.to, step.reason, mode);
-                false
+                Turn::Went
             }
             Err(refusal) => {
                 let code = refusal.code;
@@ -302,7 +365,12 @@ impl Engine {
                     refusal.sentence
                 );
                 self.refuse((step.r.c, step.r.n), code, self.about_replica(step.r), sentence);
-                true
+                let closed = matches!(code, "refused-maintenance" | "refused-window");
+                if closed && !(code == "refused-maintenance" && self.is_shut(step.r.c)) {
+                    Turn::Closed
+                } else {
+                    Turn::Waits
+                }
             }
         }
     }
@@ -360,6 +428,7 @@ impl Engine {
         }
         self.may_migrate(from, to)?;
         if reason.is_voluntary() {
+            self.planned_work(r.c, reason)?;
             self.in_window(reason)?;
         }
         let mode = self.copy_mode(r, from, to);

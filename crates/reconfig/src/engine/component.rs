@@ -33,7 +33,8 @@ impl Engine {
             .collect();
         let outdated = live.iter().filter(|(_, _, old, _)| *old).count();
         let (total, fresh) = (dense(live.len()), dense(live.len() - outdated));
-        let surge = if outdated > 0 { self.settings.rolling.surge } else { 0 };
+        let paused = rolling && !self.rolls_back(c) && !self.is_open(c);
+        let surge = if outdated > 0 && !paused { self.settings.rolling.surge } else { 0 };
         let room = desired.saturating_add(surge).saturating_sub(total);
         let missing = desired.saturating_sub(fresh).min(room);
         if missing > 0 {

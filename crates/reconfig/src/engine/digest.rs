@@ -115,6 +115,9 @@ impl Engine {
         for (key, id) in soft.probing.iter().chain(&soft.strays) {
             (key, rank(*id)).hash(state);
         }
+        if !self.hard.plan.is_empty() {
+            (soft.plan_dirty, soft.plan_again, since(soft.plan_progress, patience.unplaceable)).hash(state);
+        }
         soft.asked.keys().for_each(|r| r.hash(state));
         (soft.trusted, &soft.doubts, &soft.silent, &soft.queued, soft.bucket.micro).hash(state);
         (&soft.verified, &soft.reuse_refused, &soft.needs, &soft.dirty).hash(state);

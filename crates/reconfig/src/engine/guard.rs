@@ -92,20 +92,20 @@ impl Engine {
     /// True if what runs on the host shall leave it while it still works.
     pub(super) fn is_leaving(&self, h: u32) -> bool {
         let host = &self.hard.hosts[h as usize];
-        let info = &self.world.hosts[h as usize];
         host.status == HostStatus::Up
-            && (host.draining || host.degraded || info.state == HostState::Maintenance)
+            && (host.draining || host.degraded || self.host_state(h) == HostState::Maintenance)
     }
 
     /// Whether the host takes anything new.
     pub(super) fn host_takes(&self, h: u32) -> Result<(), Refusal> {
         let (host, info) = (&self.hard.hosts[h as usize], &self.world.hosts[h as usize]);
+        let state = self.host_state(h);
         let what = match () {
             () if !info.known => "is not part of the infrastructure any more",
             () if matches!(host.status, HostStatus::Dead { .. }) => "is dead",
             () if host.status != HostStatus::Up => "does not answer",
-            () if host.cordoned || info.state == HostState::Cordoned => "is closed for new work",
-            () if host.draining || info.state == HostState::Maintenance => "is being emptied",
+            () if host.cordoned || state == HostState::Cordoned => "is closed for new work",
+            () if host.draining || state == HostState::Maintenance => "is being emptied",
             () if host.degraded => "is expected to fail",
             () if self.is_host_frozen(h) => "is frozen",
             () => return Ok(()),
@@ -266,6 +266,7 @@ impl Engine {
             return Err(Refusal::new("refused-budget", sentence));
         }
         if reason.is_voluntary() {
+            self.planned_work(c, reason)?;
             self.in_window(reason)?;
         }
         let limits = &self.settings.limits;

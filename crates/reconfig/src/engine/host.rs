@@ -46,6 +46,7 @@ impl Engine {
         self.audit(code, self.about_host(h), Vec::new(), sentence);
         // It may have lost power and what it ran, and says only what it runs now.
         self.doubt_ground();
+        self.grow_what_was_kept();
         self.capacity_changed();
         self.touch_host(h);
     }

@@ -4,7 +4,7 @@ use super::Engine;
 use super::soft::Timer;
 use crate::action::{Action, Ask, NoteSubject};
 use crate::event::Event;
-use crate::state::{Change, Comp, Host, HostStatus, Phase, Rid, Task};
+use crate::state::{Change, Host, HostStatus, Phase, Rid, Task};
 use crate::world::World;
 use ecosystem_core::{
     ComponentId, Ecosystem, HostHealth, HostId, HypervisorEvent, Infrastructure, Inventory, ReplicaId,
@@ -68,7 +68,7 @@ impl Engine {
                 engine.touch(c);
             }),
             Event::Placement { id, assignments, unplaceable } => self.placed(id, &assignments, &unplaceable),
-            Event::Plan { moves, why } => self.order_plan(&moves, &why),
+            Event::Plan { moves, gain, why } => self.order_plan(&moves, gain, &why),
             Event::Approval { id, granted, by } => self.approval(id, granted, &by),
             Event::Order { order, by } => self.order(&order, &by),
             Event::Inventory(inventory) => self.inventory(&inventory),
@@ -262,6 +262,7 @@ impl Engine {
         if self.soft.trusted {
             self.act(Action::Ask(Ask::Inventory));
             self.arm_inventory();
+            self.grow_what_was_kept();
         }
     }
 
@@ -311,37 +312,10 @@ impl Engine {
         self.audit("resumed", NoteSubject::Engine, vec![("epoch", self.hard.epoch.to_string())], sentence);
     }
 
-    fn new_map(&mut self, ecosystem: Arc<Ecosystem>) {
-        let infrastructure = Arc::clone(&self.world.infrastructure);
-        self.new_world(ecosystem, infrastructure);
-        let mut changes = Vec::new();
-        for (c, info) in self.world.comps.iter().enumerate() {
-            let comp = &self.hard.comps[c];
-            let wanted = if info.known && info.placed { info.replicas } else { 0 };
-            let keeps = info.range.is_some_and(|(min, max)| (min..=max).contains(&comp.desired));
-            let mut next = Comp { size: Arc::clone(&info.size), ..comp.clone() };
-            if !keeps {
-                next.desired = wanted;
-            }
-            let current = comp.rollout.as_ref().map_or(&comp.version, |r| &r.to);
-            if info.known && !info.version.is_unknown() && *current != info.version {
-                next.queued = (!comp.blocked.contains(info.version.as_str())).then(|| info.version.clone());
-            }
-            if next != *comp {
-                changes.push(Change::Comp(super::dense(c), Box::new(next)));
-            }
-        }
-        if !changes.is_empty() {
-            self.write(&changes);
-        }
-        self.soft.dirty.extend(0..super::dense(self.hard.comps.len()));
-        let sentence = format!("a new map is in force: {} components", self.world.ecosystem.len());
-        self.audit("map-changed", NoteSubject::Engine, Vec::new(), sentence);
-    }
-
     fn new_infrastructure(&mut self, infrastructure: Arc<Infrastructure>) {
         let ecosystem = Arc::clone(&self.world.ecosystem);
         self.new_world(ecosystem, infrastructure);
+        self.grow_what_was_kept();
         self.capacity_changed();
         self.soft.dirty.extend(0..super::dense(self.hard.comps.len()));
         let sentence =
@@ -349,7 +323,7 @@ impl Engine {
         self.audit("capacity-changed", NoteSubject::Engine, Vec::new(), sentence);
     }
 
-    fn new_world(&mut self, ecosystem: Arc<Ecosystem>, infrastructure: Arc<Infrastructure>) {
+    pub(super) fn new_world(&mut self, ecosystem: Arc<Ecosystem>, infrastructure: Arc<Infrastructure>) {
         let (components, hosts) = (self.hard.component_names.clone(), self.hard.host_names.clone());
         match World::new(components, hosts, ecosystem, infrastructure) {
             Ok(world) => {
@@ -360,6 +334,7 @@ impl Engine {
                 for h in known..self.hard.hosts.len() {
                     self.soft.timers.set(Timer::Host(super::dense(h)), silence);
                 }
+                self.arm_host_windows();
             }
             Err(error) => {
                 let sentence = format!("a new map cannot be used: {error}");

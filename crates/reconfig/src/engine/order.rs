@@ -187,6 +187,7 @@ impl Engine {
             let why = vec![("by", by.to_owned())];
             return self.audit(refusal.code, self.about_component(c), why, sentence);
         }
+        self.soft.kept_small.remove(&c);
         self.write(&[Change::Comp(c, Box::new(Comp { desired: count, ..comp }))]);
         self.soft.loads[c as usize].changed = Some(self.soft.now);
         self.touch(c);

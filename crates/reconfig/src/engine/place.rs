@@ -114,7 +114,8 @@ impl Engine {
         };
         Some(Need {
             replica: self.replica_id(r),
-            resources: replica.size.as_ref().clone(),
+            resources: self.needed_size(r, replica, reason),
+            holds: replica.size.as_ref().clone(),
             version: replica.version.clone(),
             from,
             avoid: replica
@@ -205,7 +206,16 @@ impl Engine {
             Phase::Pending => self.admit(r, h).map(|()| MigrationMode::Cold),
             Phase::Running { host } if host == h => return self.touch(r.c),
             Phase::Running { host } if self.is_host_frozen(host) => return,
-            Phase::Running { host } => self.may_move(r, host, h, reason),
+            // It asked for room to grow and does not need it any more.
+            Phase::Running { .. }
+                if reason == Reason::Scale && replica.size == self.hard.comps[r.c as usize].size =>
+            {
+                return self.touch(r.c);
+            }
+            Phase::Running { host } => {
+                let needed = self.needed_size(r, replica, reason);
+                self.fits(&needed, h).and_then(|()| self.may_move(r, host, h, reason))
+            }
             _ => return self.touch(r.c),
         };
         let mode = match admitted {

@@ -22,6 +22,7 @@ impl Engine {
             let sentence = format!("{by} wants {id} resized: {}", refusal.sentence);
             return self.audit("resize-impossible", self.about_component(c), why, sentence);
         }
+        self.soft.kept_small.remove(&c);
         let next = Comp { size: Arc::new(size.clone()), ..comp };
         self.write(&[Change::Comp(c, Box::new(next))]);
         self.soft.refusals.retain(|&(of, _), _| of != c);
@@ -30,28 +31,54 @@ impl Engine {
         self.audit("resize-ordered", self.about_component(c), why, sentence);
     }
 
+    /// What a replica needs of the host it asks for: its size, or the larger one it is to get there.
+    pub(super) fn needed_size(&self, r: Rid, replica: &Replica, reason: Reason) -> Resources {
+        match replica.phase {
+            Phase::Running { .. } if reason == Reason::Scale => {
+                let growth = self.hard.comps[r.c as usize].size.saturating_sub(&replica.size);
+                replica.size.saturating_add(&growth)
+            }
+            _ => replica.size.as_ref().clone(),
+        }
+    }
+
     /// True while the executor changes the size of a replica.
     pub(super) fn is_resizing(&self, r: Rid) -> bool {
         self.hard.actions.values().any(|it| matches!(it.task, Task::Resize { r: of, .. } if of == r))
     }
 
     /// Gives a running replica the size of its component where it is, if there is room for both sizes. Where there is
-    /// not, that is told and tried again; a replica that is started anew gets the size anyway.
+    /// not, a host that has room for the new one is asked for; it gets its size once it arrived there. Without such a
+    /// host it keeps what it has, and that is tried again. A replica that is started anew gets the size anyway.
     pub(super) fn settle_size(&mut self, r: Rid, host: u32) {
         let Some(replica) = self.hard.replicas.get(&r) else { return };
         let wanted = Arc::clone(&self.hard.comps[r.c as usize].size);
         let able = self.settings.capabilities.has(Capability::Resize);
-        if replica.size == wanted || !able || self.is_resizing(r) {
+        if replica.size == wanted {
+            // Nothing is needed, or not any more.
+            self.soft.waiting.remove(&r);
+            self.soft.needs.remove(&r);
+            return;
+        }
+        if !able || self.is_resizing(r) {
             return;
         }
         let from = Arc::clone(&replica.size);
         let growth = wanted.saturating_sub(&from);
-        if let Err(refusal) = self.fits(&growth, host).and_then(|()| self.keeps_reserve(&growth)) {
+        let reserve = self.keeps_reserve(&growth);
+        let room = self.fits(&growth, host);
+        let elsewhere = reserve.is_ok() && self.can_move() && self.goal_of(r).is_none();
+        if let Err(refusal) = reserve.and(room) {
+            let what = if elsewhere { "needs another host for its new size" } else { "is not resized" };
+            let sentence = format!("{} {what}: {}", self.replica_id(r), refusal.sentence);
+            self.refuse((r.c, r.n), refusal.code, self.about_replica(r), sentence);
+            if elsewhere {
+                return self.need_host(r, Reason::Scale);
+            }
             let again = self.soft.now.saturating_add(self.settings.patience.retry);
-            self.soft.timers.ensure(Timer::Replica(r), again);
-            let sentence = format!("{} is not resized: {}", self.replica_id(r), refusal.sentence);
-            return self.refuse((r.c, r.n), refusal.code, self.about_replica(r), sentence);
+            return self.soft.timers.ensure(Timer::Replica(r), again);
         }
+        self.soft.waiting.remove(&r);
         let both = Arc::new(from.saturating_add(&growth));
         let next = Replica { size: both, ..replica.clone() };
         let task = Task::Resize { r, host, from, to: wanted };

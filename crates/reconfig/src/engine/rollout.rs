@@ -3,9 +3,12 @@
 use super::Engine;
 use super::soft::Timer;
 use crate::event::Severity;
-use crate::state::{Change, Comp, Rollout};
+use crate::state::{Change, Comp, Reason, Rollout};
 use ecosystem_core::Version;
 use std::sync::Arc;
+
+/// Under which a refused roll-out is remembered beside the replicas of its component.
+const ROLLOUT_KEY: u32 = u32::MAX - 2;
 
 impl Engine {
     /// A version shall be brought in.
@@ -43,9 +46,10 @@ impl Engine {
         if queued.is_empty() {
             return;
         }
+        // What waits for a window that will never open does not hold its callers back.
         let busy = |c: u32| {
             let comp = &self.hard.comps[c as usize];
-            comp.rollout.is_some() || comp.queued.is_some()
+            comp.rollout.is_some() || (comp.queued.is_some() && !self.is_shut(c))
         };
         let mut ready: Vec<u32> = queued
             .iter()
@@ -57,11 +61,18 @@ impl Engine {
             ready.extend(queued.first());
         }
         for c in ready {
-            self.start_rollout(c);
+            match self.planned_work(c, Reason::Rollout) {
+                Ok(()) => self.start_rollout(c),
+                Err(refusal) => {
+                    let sentence = format!("its new version waits: {}", refusal.sentence);
+                    self.refuse((c, ROLLOUT_KEY), refusal.code, self.about_component(c), sentence);
+                }
+            }
         }
     }
 
     fn start_rollout(&mut self, c: u32) {
+        self.soft.refusals.remove(&(c, ROLLOUT_KEY));
         let comp = self.hard.comps[c as usize].clone();
         let Some(to) = comp.queued.clone() else { return };
         let from = comp.version.clone();
@@ -78,6 +89,11 @@ impl Engine {
         );
         let why = vec![("from", from.to_string()), ("to", to.to_string())];
         self.audit("rollout-started", self.about_component(c), why, sentence);
+    }
+
+    /// True while a version is being taken back.
+    pub(super) fn rolls_back(&self, c: u32) -> bool {
+        self.hard.comps[c as usize].rollout.as_ref().is_some_and(|it| it.back)
     }
 
     /// Starts the clock for the next sign of progress anew.
@@ -129,7 +145,8 @@ impl Engine {
     /// No progress for too long.
     pub(super) fn rollout_stalled(&mut self, c: u32) {
         let Some(rollout) = self.hard.comps[c as usize].rollout.clone() else { return };
-        if self.is_frozen(c) {
+        // A closed window is no failure of the version; progress counts from its opening on.
+        if self.is_frozen(c) || (!rollout.back && self.open_for(c) < self.settings.rolling.progress) {
             return self.rollout_progress(c);
         }
         let minutes = self.settings.rolling.progress.as_secs() / 60;

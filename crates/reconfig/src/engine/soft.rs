@@ -28,6 +28,10 @@ pub(crate) enum Timer {
     Plan,
     /// A window by calendar closes, or may have room again.
     Window,
+    /// A maintenance window of a component opens.
+    Opening(u32),
+    /// A maintenance window of a host opens soon, or closes.
+    HostWindow(u32),
 }
 
 /// At most one moment per timer, earliest first.
@@ -213,6 +217,10 @@ pub(crate) struct Soft {
     pub(crate) plan_progress: Timestamp,
     /// It was planned anew because nothing went on.
     pub(crate) plan_again: bool,
+    /// When the last plan was taken for what it gains.
+    pub(crate) plan_gained: Option<Timestamp>,
+    /// Components of the new map that would grow beyond the reserve, and keep what they have.
+    pub(crate) kept_small: BTreeSet<u32>,
     /// Where each replica is, as questions to the optimizer tell it; shared with those that are open.
     // INVARIANT: the first host of every replica that holds one.
     pub(crate) occupied: Arc<Placement>,
@@ -268,6 +276,8 @@ impl Soft {
             plan_dirty: false,
             plan_progress: now,
             plan_again: false,
+            plan_gained: None,
+            kept_small: BTreeSet::new(),
             occupied: Arc::new(occupied(hard)),
         }
     }

@@ -60,13 +60,12 @@ impl World {
         let mut load: BTreeMap<HostId, u64> = BTreeMap::new();
         for it in self.engine.replicas() {
             for on in it.hosts {
-                *load.entry(on).or_default() += small.size_of(it.replica.component());
+                *load.entry(on).or_default() += it.resources.cpu.get() / 1_000;
             }
         }
         let mut assignments: Vec<(ReplicaId, HostId)> = Vec::new();
         let mut unplaceable: Vec<(ReplicaId, Arc<str>)> = Vec::new();
-        for need in needs {
-            let size = small.size_of(need.component());
+        for (need, size) in needs {
             let own = self.engine.replicas().find(|it| it.replica == need).map(|it| it.hosts);
             let fits = |on: &HostId| {
                 !self.silent.contains(on)
@@ -85,6 +84,11 @@ impl World {
         self.tell(Event::Placement { id, assignments, unplaceable });
     }
 
+    /// Cores that replicas of a component are to have.
+    fn wanted_cores(&self, name: &str, mapped: u64, small: &Small) -> u64 {
+        self.ordered.filter(|_| small.components[0].0 == name).unwrap_or(mapped)
+    }
+
     /// Everything wanted that fits on the hosts that are left runs there, nothing is under way, nothing is cut off.
     pub(super) fn serves(&self, small: &Small) -> bool {
         let heard = |on: &HostId| !self.silent.contains(on) && !self.off.contains(on);
@@ -96,19 +100,25 @@ impl World {
             if running > wanted {
                 return false;
             }
-            missing.extend(std::iter::repeat_n(*cores, wanted - running));
+            let size = self.wanted_cores(name, *cores, small);
+            missing.extend(std::iter::repeat_n(size, wanted - running));
         }
         let room = |on: HostId| {
-            let used: u64 = self
-                .active
-                .iter()
-                .filter(|(_, at)| *at == on)
-                .map(|(r, _)| small.size_of(r.component()))
-                .sum();
+            let used: u64 =
+                self.active.iter().filter(|(_, at)| *at == on).map(|(r, _)| self.cores(r, small)).sum();
             small.cores - used.min(small.cores)
         };
         let best = (0..small.hosts).map(host).filter(heard).map(room).max().unwrap_or(0);
-        missing.iter().all(|&cores| cores > best)
+        // Whoever runs with less than was ordered finds that much more on no host.
+        let content = self.active.iter().all(|(r, on)| {
+            let (has, size) = (self.cores(r, small), small.size_of(r.component()));
+            let wants = self.wanted_cores(r.component().as_str(), size, small);
+            let elsewhere = (0..small.hosts).map(host).filter(|h| heard(h) && h != on).map(room).max();
+            has == wants || (wants > has + room(on.clone()) && wants > elsewhere.unwrap_or(0))
+        });
+        content
+            && self.engine.planned().next().is_none()
+            && missing.iter().all(|&cores| cores > best)
             && self.engine.unfinished().count() == 0
             && self.cut.is_empty()
             && self.active.iter().all(|(_, on)| heard(on))

@@ -89,6 +89,39 @@ fn an_operator_may_freeze_drain_and_scale_at_any_moment() {
     assert!(!found.unserved && found.moved, "{found:?}");
 }
 
+/// Plans of one and of two moves, swaps among them, on hosts with and without room for a detour.
+#[test]
+fn plans_are_carried_out_or_given_up_without_breaking_anything() {
+    let faults = Faults { plans: 1, silences: 1, crashes: 1, ..Faults::default() };
+    let small = |hosts, cores| Small { hosts, cores, calm: true, ..two_hosts(faults) };
+    for (name, small) in [("plans, full hosts", small(3, 1)), ("plans, room for both", small(2, 2))] {
+        let found = explore(name, small, 20_000);
+        assert_eq!(found.broken, None, "{name}");
+        assert!(!found.unserved && found.moved, "{name}: {found:?}");
+    }
+}
+
+/// The first component grows and shrinks where it is, or moves to where it fits, while a host falls silent.
+#[test]
+fn sizes_change_at_any_moment_without_overloading_a_host() {
+    let faults = Faults { sizes: 2, silences: 1, losses: 1, ..Faults::default() };
+    let small = Small { hosts: 3, cores: 3, calm: true, ..two_hosts(faults) };
+    let found = explore("sizes", Small { components: vec![("a", 1, 1), ("b", 1, 2)], ..small }, 20_000);
+    assert_eq!(found.broken, None);
+    assert!(!found.unserved && found.moved, "{found:?}");
+}
+
+#[test]
+fn without_reservations_a_move_and_a_growth_overload_a_host() {
+    let faults = Faults { plans: 1, sizes: 1, ..Faults::default() };
+    let guards = Guards { reservation: false, ..Guards::default() };
+    let small = Small { cores: 3, components: vec![("a", 1, 1), ("b", 1, 2)], ..two_hosts(faults) };
+    let found = explore("no reservations, sizes", Small { guards, ..small.clone() }, 60_000);
+    assert_eq!(found.broken, Some("S2"));
+    let found = explore("with reservations, sizes", Small { calm: true, ..small }, 20_000);
+    assert!(found.broken.is_none() && found.moved && !found.unserved, "{found:?}");
+}
+
 #[test]
 fn without_fencing_a_replica_runs_twice() {
     let faults = Faults { silences: 1, ..Faults::default() };

@@ -1,7 +1,7 @@
 //! The state of the model: the real engine, its journal, and the truth on the ground.
 
 use super::{Small, host};
-use crate::action::{Action, ApprovalId, ApprovalSubject, Ask, AskId, Output};
+use crate::action::{Action, ApprovalId, ApprovalSubject, Ask, AskId, Need, Output};
 use crate::engine::Engine;
 use crate::event::Event;
 use ecosystem_core::{
@@ -31,6 +31,10 @@ pub(super) struct Faults {
     pub(super) starts: u8,
     /// Orders of an operator: freeze and thaw, drain, another number of replicas.
     pub(super) orders: u8,
+    /// Plans that are handed in.
+    pub(super) plans: u8,
+    /// Orders to make the first component larger or smaller.
+    pub(super) sizes: u8,
 }
 
 #[derive(Clone, Debug)]
@@ -44,11 +48,16 @@ pub(super) struct World {
     ended: BTreeMap<u64, ActionOutcome>,
     /// Answers on their way.
     pub(super) answers: Vec<(u64, ActionOutcome)>,
-    pub(super) asks: BTreeMap<AskId, Vec<ReplicaId>>,
+    /// Open questions: who needs a host, with how many cores.
+    pub(super) asks: BTreeMap<AskId, Vec<(ReplicaId, u64)>>,
     pub(super) approvals: BTreeMap<ApprovalId, ApprovalSubject>,
     pub(super) silent: BTreeSet<HostId>,
     pub(super) off: BTreeSet<HostId>,
     pub(super) active: BTreeSet<(ReplicaId, HostId)>,
+    /// Cores of what runs, where they differ from the map.
+    pub(super) sizes: BTreeMap<ReplicaId, u64>,
+    /// Cores the first component was ordered to have.
+    pub(super) ordered: Option<u64>,
     pub(super) cut: BTreeSet<ComponentId>,
     pub(super) granted: bool,
     pub(super) faults: Faults,
@@ -82,7 +91,7 @@ impl World {
         self.asks.values().for_each(|needs| needs.hash(&mut state));
         self.approvals.values().for_each(|subject| subject.to_string().hash(&mut state));
         (&self.silent, &self.off, &self.active, &self.cut, self.granted).hash(&mut state);
-        (self.faults, self.broken, self.calm).hash(&mut state);
+        (self.faults, self.broken, self.calm, &self.sizes, self.ordered).hash(&mut state);
         state.finish()
     }
 }
@@ -114,6 +123,8 @@ impl World {
             silent: BTreeSet::new(),
             off: BTreeSet::new(),
             active: small.placement().iter().map(|(r, h)| (r.clone(), h.clone())).collect(),
+            sizes: BTreeMap::new(),
+            ordered: None,
             cut: BTreeSet::new(),
             granted: false,
             faults: small.faults,
@@ -159,7 +170,8 @@ impl World {
         match action {
             Action::Execute(request) => self.submit(request),
             Action::Ask(Ask::Placement(ask)) => {
-                self.asks.insert(ask.id, ask.needs.into_iter().map(|need| need.replica).collect());
+                let need = |need: Need| (need.replica, need.resources.cpu.get() / 1_000);
+                self.asks.insert(ask.id, ask.needs.into_iter().map(need).collect());
             }
             Action::Ask(Ask::Approval(ask)) => {
                 self.approvals.insert(ask.id, ask.subject);
@@ -236,17 +248,24 @@ impl World {
                 return;
             }
             _ if fails => ActionOutcome::Failed { reason: Arc::from("model") },
-            kind => self.effect(kind),
+            kind => self.effect(kind, small),
         };
         self.ended.insert(id, outcome.clone());
         self.answers.push((id, outcome));
         self.check_ground(small);
     }
 
-    fn effect(&mut self, kind: &ActionKind) -> ActionOutcome {
+    fn effect(&mut self, kind: &ActionKind, small: &Small) -> ActionOutcome {
         match kind {
-            ActionKind::Start { replica, host, .. } => {
+            ActionKind::Start { replica, host, resources, .. } => {
                 self.active.insert((replica.clone(), host.clone()));
+                self.is_sized(replica, resources, small);
+            }
+            ActionKind::Resize { replica, host, resources } => {
+                if self.unheard(host) || !self.active.contains(&(replica.clone(), host.clone())) {
+                    return ActionOutcome::Failed { reason: Arc::from("not there") };
+                }
+                self.is_sized(replica, resources, small);
             }
             ActionKind::Stop { replica, host } => {
                 self.active.remove(&(replica.clone(), host.clone()));
@@ -284,6 +303,20 @@ impl World {
         ActionOutcome::DONE
     }
 
+    fn is_sized(&mut self, replica: &ReplicaId, resources: &Resources, small: &Small) {
+        let cores = resources.cpu.get() / 1_000;
+        if cores == small.size_of(replica.component()) {
+            self.sizes.remove(replica);
+        } else {
+            self.sizes.insert(replica.clone(), cores);
+        }
+    }
+
+    /// Cores of what runs.
+    pub(super) fn cores(&self, replica: &ReplicaId, small: &Small) -> u64 {
+        self.sizes.get(replica).copied().unwrap_or_else(|| small.size_of(replica.component()))
+    }
+
     /// S1 and S2 on the ground.
     fn check_ground(&mut self, small: &Small) {
         let mut seen: BTreeSet<&ReplicaId> = BTreeSet::new();
@@ -293,7 +326,7 @@ impl World {
             if !seen.insert(replica) {
                 broken = Some("S1");
             }
-            *load.entry(on).or_default() += small.size_of(replica.component());
+            *load.entry(on).or_default() += self.cores(replica, small);
         }
         if load.values().any(|&cores| cores > small.cores) {
             broken = Some("S2");
@@ -362,7 +395,8 @@ impl World {
 
     pub(super) fn place(&mut self, id: AskId, hosts: &[HostId]) {
         let Some(needs) = self.asks.remove(&id) else { return };
-        let assignments = needs.into_iter().zip(hosts.iter().cloned()).collect();
+        let needs = needs.into_iter().map(|(replica, _)| replica);
+        let assignments = needs.zip(hosts.iter().cloned()).collect();
         self.tell(Event::Placement { id, assignments, unplaceable: Vec::new() });
     }
 }

@@ -3,6 +3,7 @@
 use super::problem::{Order, Spot};
 use super::scheduler::{Progress, Scheduler, fits};
 use super::steps::StepKind;
+use super::times::storage_ms;
 use std::collections::BTreeMap;
 
 impl Scheduler<'_> {
@@ -69,7 +70,8 @@ impl Scheduler<'_> {
         }
     }
 
-    /// The busiest link direction, the longest step, the longest chain of precedences.
+    /// The busiest link direction, the longest step, the longest chain of precedences, and what must wait for the room
+    /// that another leaves.
     pub(super) fn lower_bound(&self) -> u64 {
         let hosts = self.problem.hosts.len();
         let (mut out, mut into) = (vec![0_u64; hosts], vec![0_u64; hosts]);
@@ -84,7 +86,64 @@ impl Scheduler<'_> {
         }
         let busiest =
             out.iter().chain(&into).map(|sum| sum / u64::from(self.settings.per_direction.max(1))).max();
-        busiest.unwrap_or(0).max(longest).max(self.longest_chain())
+        busiest.unwrap_or(0).max(longest).max(self.longest_chain()).max(self.longest_wait())
+    }
+
+    /// The longest pair of steps of which the second cannot begin before the first is over: even if all others had left
+    /// its target, it would not fit beside this one. How an item leaves or arrives does not matter (it may make a
+    /// detour): its fastest way counts. O(leaving × arriving of each host).
+    fn longest_wait(&self) -> u64 {
+        let waiting = |i: &usize| self.progress[*i] == Progress::Waiting;
+        let hosts = self.problem.hosts.len();
+        let (mut leaving, mut arriving) = (vec![Vec::new(); hosts], vec![Vec::new(); hosts]);
+        for i in (0..self.problem.items.len()).filter(waiting) {
+            let (from, to) = (self.place[i].host(), self.next[i].host());
+            if from != to {
+                if let Some(h) = from {
+                    leaving[h].push(i);
+                }
+                if let Some(h) = to {
+                    arriving[h].push(i);
+                }
+            }
+        }
+        // No copy is faster than memory once over the link of this host; or it is stopped, started or suspended here.
+        let way = |i: usize, h: usize| {
+            let link = u128::from(self.problem.hosts[h].link_bytes_per_s.max(1));
+            let share = u128::from(self.settings.per_direction.max(1));
+            let copy = u128::from(self.problem.items[i].memory_bytes) * 1_000 * share / link;
+            let copy = u64::try_from(copy).unwrap_or(u64::MAX);
+            let moves = matches!((self.place[i], self.next[i]), (Spot::On(_), Spot::On(_)));
+            if moves && !self.settings.suspend {
+                return copy;
+            }
+            let settings = self.settings;
+            copy.min(settings.stop_ms).min(settings.start_ms).min(storage_ms(self.problem, i, h))
+        };
+        let mut longest = 0;
+        for h in 0..hosts {
+            let mut most = self.free[h].clone();
+            for &j in &leaving[h] {
+                for (room, back) in most.iter_mut().zip(&self.problem.items[j].demand) {
+                    *room = room.saturating_add(*back);
+                }
+            }
+            for &j in &leaving[h] {
+                let left = &self.problem.items[j].demand;
+                for &i in &arriving[h] {
+                    let wanted = &self.problem.items[i].demand;
+                    let beside = most
+                        .iter()
+                        .zip(left)
+                        .zip(wanted)
+                        .all(|((all, own), need)| all.saturating_sub(*own) >= *need);
+                    if !beside {
+                        longest = longest.max(way(j, h).saturating_add(way(i, h)));
+                    }
+                }
+            }
+        }
+        longest
     }
 
     pub(super) fn longest_chain(&self) -> u64 {

@@ -572,6 +572,10 @@ impl Drill {
         self.timeline.push(TimelineEntry { at: self.now, kind, code, subject, text });
     }
 
+    pub(super) const fn maintenance_lead(&self) -> Duration {
+        self.settings.limits.maintenance_lead
+    }
+
     /// Milliseconds since the drill began.
     pub fn elapsed_ms(&self) -> u64 {
         millis(self.now.saturating_since(self.start))
@@ -601,7 +605,7 @@ fn describe(event: &Event) -> Option<(&'static str, String, String)> {
         Event::HostFailed { host, evidence } => {
             ("host-failed", host.to_string(), format!("{host} is {}", evidence.word()))
         }
-        Event::Plan { moves, why } => {
+        Event::Plan { moves, why, .. } => {
             ("plan", String::new(), format!("a plan of {} moves is handed in: {why}", moves.len()))
         }
         Event::Order { order, by } => ("order", by.to_string(), format!("{by} orders: {order}")),

@@ -85,7 +85,9 @@ impl Drill {
     fn refusal(&self, component: &Component, host: usize, there: &Placement) -> Option<String> {
         let infrastructure = self.infrastructure();
         let it = &infrastructure.hosts()[host];
-        if !self.simulator().answers(&it.id) || it.state != HostState::Ready {
+        let soon = self.now().saturating_add(self.maintenance_lead());
+        let open = [self.now(), soon].iter().all(|&at| it.state_at(at) == HostState::Ready);
+        if !self.simulator().answers(&it.id) || !open {
             return Some("does not take work".to_owned());
         }
         let (used, room) = self.simulator().usage(&it.id)?;
