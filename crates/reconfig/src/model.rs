@@ -16,7 +16,7 @@ mod world;
 
 use crate::action::{ApprovalId, AskId};
 use crate::engine::Engine;
-use crate::event::{Event, Order, Scope};
+use crate::event::{Order, Scope};
 use crate::settings::Settings;
 use crate::testing::Guards;
 use ecosystem_core::{
@@ -24,7 +24,6 @@ use ecosystem_core::{
     Millicores, Placement, Rack, Region, ReplicaId, Resources, Timestamp, Version, Zone,
 };
 use stateright::{Model, Property};
-use std::sync::Arc;
 use world::{Faults, World};
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -240,7 +239,6 @@ impl Model for Small {
 
     fn next_state(&self, before: &World, action: Move) -> Option<World> {
         let mut world = before.clone();
-        let first = component(self.components[0].0);
         match action {
             Move::Tick => world.tick(),
             Move::Execute(id) => world.execute(id, false, self),
@@ -267,29 +265,8 @@ impl Model for Small {
                 world.faults.silences -= 1;
                 world.silent.insert(h);
             }
-            Move::Alert => {
-                world.faults.alerts -= 1;
-                world.granted = false;
-                world.tell(Event::SecurityAlert { component: first, why: Arc::from("model") });
-            }
-            Move::NewVersion => {
-                world.faults.versions -= 1;
-                world.tell(Event::NewVersion { component: first, version: Version::new("2") });
-            }
-            Move::Operator(order) => {
-                world.faults.orders -= 1;
-                world.tell(Event::Order { order, by: Arc::from("operator") });
-            }
-            Move::Plan(moves) => {
-                world.faults.plans -= 1;
-                world.tell(Event::Plan { moves, gain: None, why: Arc::from("model") });
-            }
-            Move::Resize(cores) => {
-                world.faults.sizes -= 1;
-                world.ordered = Some(cores);
-                let size = Resources::new(Millicores::cores(cores), Bytes::gib(1));
-                let order = Order::Resize(first, size);
-                world.tell(Event::Order { order, by: Arc::from("operator") });
+            Move::Alert | Move::NewVersion | Move::Operator(_) | Move::Plan(_) | Move::Resize(_) => {
+                world.wishes(component(self.components[0].0), action);
             }
             Move::Crash => {
                 world.faults.crashes -= 1;

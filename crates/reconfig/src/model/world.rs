@@ -1,12 +1,13 @@
 //! The state of the model: the real engine, its journal, and the truth on the ground.
 
-use super::{Small, host};
+use super::{Move, Small, host};
 use crate::action::{Action, ApprovalId, ApprovalSubject, Ask, AskId, Need, Output};
 use crate::engine::Engine;
-use crate::event::Event;
+use crate::event::{Event, Order};
 use ecosystem_core::{
-    ActionId, ActionKind, ActionOutcome, ActionRequest, ComponentId, Epoch, HostHealth, HostId,
-    HypervisorEvent, Inventory, ReplicaId, ReplicaReport, ReplicaState, Resources, Timestamp, Version,
+    ActionId, ActionKind, ActionOutcome, ActionRequest, Bytes, ComponentId, Epoch, HostHealth, HostId,
+    HypervisorEvent, Inventory, Millicores, ReplicaId, ReplicaReport, ReplicaState, Resources, Timestamp,
+    Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -398,5 +399,36 @@ impl World {
         let needs = needs.into_iter().map(|(replica, _)| replica);
         let assignments = needs.zip(hosts.iter().cloned()).collect();
         self.tell(Event::Placement { id, assignments, unplaceable: Vec::new() });
+    }
+
+    /// Something is wanted of the engine, or told about the first component.
+    pub(super) fn wishes(&mut self, first: ComponentId, wish: Move) {
+        match wish {
+            Move::Alert => {
+                self.faults.alerts -= 1;
+                self.granted = false;
+                self.tell(Event::SecurityAlert { component: first, why: Arc::from("model") });
+            }
+            Move::NewVersion => {
+                self.faults.versions -= 1;
+                self.tell(Event::NewVersion { component: first, version: Version::new("2") });
+            }
+            Move::Operator(order) => {
+                self.faults.orders -= 1;
+                self.tell(Event::Order { order, by: Arc::from("operator") });
+            }
+            Move::Plan(moves) => {
+                self.faults.plans -= 1;
+                self.tell(Event::Plan { moves, gain: None, why: Arc::from("model") });
+            }
+            Move::Resize(cores) => {
+                self.faults.sizes -= 1;
+                self.ordered = Some(cores);
+                let size = Resources::new(Millicores::cores(cores), Bytes::gib(1));
+                let order = Order::Resize(first, size);
+                self.tell(Event::Order { order, by: Arc::from("operator") });
+            }
+            _ => {}
+        }
     }
 }
