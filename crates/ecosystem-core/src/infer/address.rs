@@ -202,7 +202,7 @@ fn token<'a>(part: &'a str, context: Context, found: &mut Vec<Address<'a>>) -> N
     // `--flag=host:port`, `Host=db`, `host=db`.
     let (key, value) = part.rsplit_once('=').map_or((None, part), |(key, value)| (Some(key), value));
     let means = key.map(|key| if key == "-h" && context.client { Meaning::Address } else { meaning(key) });
-    if means == Some(Meaning::NoAddress) {
+    if means == Some(Meaning::NoAddress) && !key.is_some_and(|key| names_store(key) && has_port(value)) {
         return before_port(before);
     }
     if let (Some(last), Some(port), true) =
@@ -232,6 +232,18 @@ fn token<'a>(part: &'a str, context: Context, found: &mut Vec<Address<'a>>) -> N
         _ if meaning(part) == Meaning::Address && key.is_none() => Next::Word,
         _ => Next::None,
     }
+}
+
+/// `--db`, `queue`: mostly the name of something inside a server, but the server itself where there is a port.
+fn names_store(key: &str) -> bool {
+    let word = key.rsplit(['_', '.', '-', ':', ' ']).next().unwrap_or(key);
+    ["db", "database", "queue"].iter().any(|store| word.eq_ignore_ascii_case(store))
+}
+
+/// True for `host:5432` and `user@host:5432/name`.
+fn has_port(value: &str) -> bool {
+    let authority = value.split(['/', '?']).next().unwrap_or(value);
+    authority.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port_of(port).is_some())
 }
 
 const fn before_port(before: Next) -> Next {
@@ -352,6 +364,12 @@ mod tests {
         assert_eq!(explicit("pg_isready -U app -h db -p 5433"), [("db", Some(5433))]);
         assert_eq!(explicit("redis-cli --host cache ping"), [("cache", None)]);
         assert_eq!(explicit("getent hosts broker"), [("broker", None)]);
+        // the name of a database is no host, but with a port it is
+        assert_eq!(
+            explicit("--db=db:5432 -queue=mq:5672 DATABASE=u@sql:3306/x"),
+            [("db", Some(5432)), ("mq", Some(5672)), ("sql", Some(3306))]
+        );
+        assert_eq!(explicit("--db=db DATABASE=shop/db --image=db:5432"), []);
         assert_eq!(explicit("./wait-for-it.sh db:5432 -- npm start"), [("db", Some(5432))]);
         assert_eq!(explicit("database:\n  host: db\n  port: 5432\n  name: cache\n"), [("db", Some(5432))]);
         assert_eq!(explicit(r#"{"host": "db", "user": "cache"}"#), [("db", None)]);
