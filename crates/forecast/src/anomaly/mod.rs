@@ -6,15 +6,24 @@
 mod classic;
 mod ensemble;
 pub mod evaluation;
+mod hybrid_esd;
+mod likelihood;
+mod matrix_profile;
 mod nearest;
 mod robust;
+pub mod rows;
 mod seasonal;
+mod spot;
 
 pub use classic::{Cusum, Ewma, Iqr, ZScore, z_scores};
 pub use ensemble::{Ensemble, EnsembleSettings, Shape, Verdict};
+pub use hybrid_esd::{HybridEsd, hybrid_esd, seasonal_hybrid_esd};
+pub use likelihood::Likelihood;
+pub use matrix_profile::{LeftProfile, MatrixProfile};
 pub use nearest::{NearestRows, NearestSettings, RowVerdict};
 pub use robust::RobustZ;
 pub use seasonal::SeasonalResidual;
+pub use spot::{Pareto, Spot, SpotSettings};
 
 /// Side on which a value left the band.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

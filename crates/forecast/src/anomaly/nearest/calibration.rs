@@ -6,7 +6,7 @@
 /// the tail is exponential with the mean excess of the sample (peaks over threshold).
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(super) struct Calibration {
+pub(in crate::anomaly) struct Calibration {
     /// Sample quantiles at even steps, ascending.
     quantiles: Vec<f64>,
     threshold: f64,
@@ -19,7 +19,7 @@ const STEPS: usize = 200;
 
 impl Calibration {
     /// From scores of normal rows (finite); an empty sample gives zero for everything.
-    pub(super) fn new(mut sample: Vec<f64>) -> Self {
+    pub(in crate::anomaly) fn new(mut sample: Vec<f64>) -> Self {
         sample.sort_unstable_by(f64::total_cmp);
         let n = sample.len();
         if n == 0 {
@@ -36,7 +36,7 @@ impl Calibration {
     }
 
     /// `−log10 P(score or more)`, at least 0.
-    pub(super) fn rarity(&self, score: f64) -> f64 {
+    pub(in crate::anomaly) fn rarity(&self, score: f64) -> f64 {
         if score > self.threshold {
             return -TAIL.log10() + (score - self.threshold) / self.scale / core::f64::consts::LN_10;
         }

@@ -1,6 +1,6 @@
 //! Many metrics at once: how far a row is from the nearest rows of normal times.
 
-mod calibration;
+pub(super) mod calibration;
 mod reference;
 
 use crate::error::FitError;
