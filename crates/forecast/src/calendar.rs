@@ -6,7 +6,8 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 /// Turns moments into regressors, in the civil time of a zone.
 ///
 /// Columns: sine and cosine of the first three harmonics of the time of day, one column per weekday but Monday, sine and
-/// cosine of the year, holiday (1 on listed dates), daylight saving time (1 while it is in force).
+/// cosine of the year, holiday (1 on listed dates), daylight saving time (1 while it is in force); with
+/// [`with_months`](Self::with_months) also one column per month but January.
 ///
 /// # Example
 /// ```
@@ -23,6 +24,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 pub struct CalendarColumns {
     zone: TimeZone,
     holidays: Vec<Date>, // sorted
+    months: bool,
 }
 
 /// Why a calendar could not be made.
@@ -48,8 +50,12 @@ pub enum CalendarError {
 }
 
 impl CalendarColumns {
-    /// Number of columns.
+    /// Number of columns without months.
     pub const COUNT: usize = 16;
+    /// Number of columns with months.
+    pub const COUNT_WITH_MONTHS: usize = Self::FEBRUARY + 11;
+    /// Position of February's column, when there are months.
+    pub const FEBRUARY: usize = Self::COUNT;
     /// Position of the holiday column.
     pub const HOLIDAY: usize = 14;
     /// Position of the daylight-saving column.
@@ -58,7 +64,15 @@ impl CalendarColumns {
     /// Civil time of an IANA zone, without holidays.
     pub fn new(zone: &str) -> Result<Self, CalendarError> {
         let zone = TimeZone::get(zone).map_err(|_| CalendarError::Zone { name: zone.to_owned() })?;
-        Ok(Self { zone, holidays: Vec::new() })
+        Ok(Self { zone, holidays: Vec::new(), months: false })
+    }
+
+    /// Adds a column per month. Only for more than a year of data: what has been seen in one month alone cannot tell that month
+    /// from the level.
+    #[must_use]
+    pub const fn with_months(mut self) -> Self {
+        self.months = true;
+        self
     }
 
     /// Adds a holiday.
@@ -72,10 +86,11 @@ impl CalendarColumns {
 
     /// One vector per column for `count` steps from `start_unix_ms`. Moments beyond the year 9999 are all zero.
     pub fn columns(&self, start_unix_ms: u64, period_ms: u64, count: usize) -> Vec<Vec<f64>> {
-        let mut columns = vec![Vec::new(); Self::COUNT];
+        let width = if self.months { Self::COUNT_WITH_MONTHS } else { Self::COUNT };
+        let mut columns = vec![Vec::new(); width];
         for i in 0..count {
             let at = start_unix_ms.saturating_add(period_ms.saturating_mul(i as u64));
-            let row = self.row(at).unwrap_or([0.0; Self::COUNT]);
+            let row = self.row(at).unwrap_or([0.0; Self::COUNT_WITH_MONTHS]);
             columns.iter_mut().zip(row).for_each(|(c, v)| c.push(v));
         }
         columns
@@ -91,10 +106,10 @@ impl CalendarColumns {
         self.columns(series.end_unix_ms(), series.period_ms(), horizon)
     }
 
-    fn row(&self, at_unix_ms: u64) -> Option<[f64; Self::COUNT]> {
+    fn row(&self, at_unix_ms: u64) -> Option<[f64; Self::COUNT_WITH_MONTHS]> {
         let timestamp = Timestamp::from_millisecond(i64::try_from(at_unix_ms).ok()?).ok()?;
         let civil = self.zone.to_datetime(timestamp);
-        let mut row = [0.0; Self::COUNT];
+        let mut row = [0.0; Self::COUNT_WITH_MONTHS];
         let seconds =
             f64::from(civil.hour()) * 3600.0 + f64::from(civil.minute()) * 60.0 + f64::from(civil.second());
         for k in 0..3_u8 {
@@ -109,6 +124,49 @@ impl CalendarColumns {
         (row[12], row[13]) = year.sin_cos();
         row[Self::HOLIDAY] = f64::from(u8::from(self.holidays.binary_search(&civil.date()).is_ok()));
         row[Self::DAYLIGHT_SAVING] = f64::from(u8::from(self.zone.to_offset_info(timestamp).dst().is_dst()));
+        let month = usize::try_from(civil.month()).ok()?;
+        if month > 1 {
+            row[Self::FEBRUARY + month - 2] = 1.0;
+        }
         Some(row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600_000;
+
+    #[test]
+    fn the_time_of_day_follows_the_clock_through_daylight_saving() {
+        // Berlin, 2024-03-31: 01:00 UTC is 03:00 on the clock, an hour was left out. Midnight before is 23:00 UTC.
+        let berlin = CalendarColumns::new("Europe/Berlin").unwrap();
+        let columns = berlin.columns(1_711_839_600_000, HOUR, 24);
+        assert_eq!(columns[CalendarColumns::DAYLIGHT_SAVING][..4], [0.0, 0.0, 1.0, 1.0]);
+        let clock = |i: usize| {
+            let hours = columns[0][i].atan2(columns[1][i]) / std::f64::consts::TAU * 24.0;
+            hours.rem_euclid(24.0).round() % 24.0
+        };
+        assert_eq!([clock(0), clock(1), clock(2), clock(22)], [0.0, 1.0, 3.0, 23.0]);
+        // 2024-10-27: 02:00 comes twice.
+        let autumn = berlin.columns(1_729_980_000_000, HOUR, 5);
+        assert_eq!(autumn[CalendarColumns::DAYLIGHT_SAVING], [1.0, 1.0, 1.0, 0.0, 0.0]);
+        assert!((autumn[0][2] - autumn[0][3]).abs() < 1e-12);
+    }
+
+    #[test]
+    fn months_and_weekdays_are_those_of_the_zone() {
+        // 2024-02-29 23:30 UTC is already Friday, 1 March, in Kolkata.
+        let at = 1_709_249_400_000;
+        let columns = CalendarColumns::new("Asia/Kolkata").unwrap().with_months().columns(at, HOUR, 1);
+        assert_eq!(columns.len(), CalendarColumns::COUNT_WITH_MONTHS);
+        let months: Vec<f64> = columns[CalendarColumns::FEBRUARY..].iter().map(|c| c[0]).collect();
+        assert_eq!(months[..3], [0.0, 1.0, 0.0]);
+        let weekdays: Vec<f64> = columns[6..12].iter().map(|c| c[0]).collect();
+        assert_eq!(weekdays, [0.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+        let utc = CalendarColumns::new("UTC").unwrap().with_months().columns(at, HOUR, 1);
+        assert!((utc[CalendarColumns::FEBRUARY][0] - 1.0).abs() < 1e-12);
+        assert!(CalendarColumns::new("Mars/Olympus").is_err());
     }
 }

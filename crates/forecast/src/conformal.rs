@@ -2,7 +2,7 @@
 
 use crate::{
     error::{FitError, PredictError, UpdateError, check_values},
-    forecast::{Forecast, Interval, check_request},
+    forecast::{Forecast, check_request},
     model::{Fitted, Forecaster},
     stats::{floor_usize, quantile_sorted},
 };
@@ -124,7 +124,7 @@ impl<F: Fitted> FittedConformal<F> {
 }
 
 /// The `⌈rate·(k+1)⌉`-th smallest, the largest when there are too few.
-fn conformal_quantile(errors: impl Iterator<Item = f64>, rate: f64) -> f64 {
+pub(crate) fn conformal_quantile(errors: impl Iterator<Item = f64>, rate: f64) -> f64 {
     let mut sorted: Vec<f64> = errors.collect();
     sorted.sort_unstable_by(f64::total_cmp);
     let k = sorted.len();
@@ -133,24 +133,19 @@ fn conformal_quantile(errors: impl Iterator<Item = f64>, rate: f64) -> f64 {
 }
 
 impl<F: Fitted> Fitted for FittedConformal<F> {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
-        let point = self.model.predict(horizon, &[])?.point;
-        let intervals = levels
-            .iter()
-            .map(|&level| {
-                let calibrated: Vec<f64> = (0..self.errors.len().min(horizon))
-                    .map(|h| conformal_quantile(self.errors_at(h).iter().map(|e| e.abs()), level))
-                    .collect();
-                let reach = |h: usize| calibrated[h.min(calibrated.len() - 1)];
-                Interval {
-                    level,
-                    lower: point.iter().enumerate().map(|(h, p)| p - reach(h)).collect(),
-                    upper: point.iter().enumerate().map(|(h, p)| p + reach(h)).collect(),
-                }
-            })
-            .collect();
-        Ok(Forecast { point, intervals })
+        out.write_points(levels, |out| self.model.predict_into(horizon, &[], out))?;
+        for band in &mut out.intervals {
+            let calibrated: Vec<f64> = (0..self.errors.len().min(horizon))
+                .map(|h| conformal_quantile(self.errors_at(h).iter().map(|e| e.abs()), band.level))
+                .collect();
+            for (h, (low, high)) in band.lower.iter_mut().zip(&mut band.upper).enumerate() {
+                let reach = calibrated[h.min(calibrated.len() - 1)];
+                (*low, *high) = (*low - reach, *high + reach);
+            }
+        }
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

@@ -73,13 +73,18 @@ impl Forecast {
     /// Raises and lowers every number into `[low, high]`, for quantities with natural limits (a share of CPU, a count).
     #[must_use]
     pub fn clamped(mut self, low: f64, high: f64) -> Self {
+        self.clamp(low, high);
+        self
+    }
+
+    /// [`clamped`](Self::clamped) in place.
+    pub(crate) fn clamp(&mut self, low: f64, high: f64) {
         let clamp = |v: &mut Vec<f64>| v.iter_mut().for_each(|x| *x = x.max(low).min(high));
         clamp(&mut self.point);
         for interval in &mut self.intervals {
             clamp(&mut interval.lower);
             clamp(&mut interval.upper);
         }
-        self
     }
 
     /// Fills this forecast with means and normal intervals from `step(h)` = mean and standard deviation, called once per step in
@@ -114,20 +119,22 @@ impl Forecast {
         }
     }
 
-    /// Builds normal intervals from a standard deviation per step.
-    pub(crate) fn normal(point: Vec<f64>, sigma: &[f64], levels: &[f64]) -> Self {
-        let intervals = levels
-            .iter()
-            .map(|&level| {
-                let z = crate::stats::normal_quantile(0.5 + level / 2.0);
-                Interval {
-                    level,
-                    lower: point.iter().zip(sigma).map(|(p, s)| p - z * s).collect(),
-                    upper: point.iter().zip(sigma).map(|(p, s)| p + z * s).collect(),
-                }
-            })
-            .collect();
-        Self { point, intervals }
+    /// Lets `points` write the point values, then opens one band per level whose ends both lie on them. Keeps its allocations.
+    pub(crate) fn write_points(
+        &mut self,
+        levels: &[f64],
+        points: impl FnOnce(&mut Self) -> Result<(), PredictError>,
+    ) -> Result<(), PredictError> {
+        let mut bands = std::mem::take(&mut self.intervals);
+        points(self)?;
+        bands.resize_with(levels.len(), Interval::default);
+        for (band, &level) in bands.iter_mut().zip(levels) {
+            band.level = level;
+            band.lower.clone_from(&self.point);
+            band.upper.clone_from(&self.point);
+        }
+        self.intervals = bands;
+        Ok(())
     }
 }
 

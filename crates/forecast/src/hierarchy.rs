@@ -139,6 +139,29 @@ mod tests {
         assert!((trusted[0] - trusted[2..].iter().sum::<f64>()).abs() < 1e-9);
     }
 
+    /// `S(SᵀWS)⁻¹SᵀWŷ` by numpy 2.4.6 (`linalg.solve`); 1e-9.
+    #[test]
+    fn reconciled_forecasts_equal_the_projection_by_numpy() {
+        let tree = Hierarchy::new(3, vec![vec![0, 1, 2], vec![0, 1]]).unwrap();
+        let cases = [
+            (Reconcile::Ols, [8.025, 3.75, 1.425, 2.325, 4.275]),
+            (
+                Reconcile::Wls(vec![4.0, 2.5, 1.0, 0.5, 2.0]),
+                [
+                    7.551351351351352,
+                    3.527027027027027,
+                    1.3513513513513513,
+                    2.175675675675676,
+                    4.024324324324325,
+                ],
+            ),
+        ];
+        for (how, expected) in cases {
+            let found = tree.reconcile(&[9.0, 3.0, 1.2, 2.1, 3.3], &how).unwrap();
+            found.iter().zip(expected).for_each(|(f, e)| assert!((f - e).abs() < 1e-9, "{how:?}: {found:?}"));
+        }
+    }
+
     #[test]
     fn wrong_shapes_are_errors() {
         assert!(Hierarchy::new(2, vec![vec![0, 2]]).is_err());

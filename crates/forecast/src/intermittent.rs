@@ -149,11 +149,12 @@ impl FittedIntermittent {
 }
 
 impl Fitted for FittedIntermittent {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let sigma = (self.squares / self.count.max(1.0)).sqrt();
-        let forecast = Forecast::normal(vec![self.rate(); horizon], &vec![sigma; horizon], levels);
-        Ok(forecast.clamped(0.0, f64::INFINITY))
+        out.write_normal(horizon, levels, |_| (self.rate(), sigma));
+        out.clamp(0.0, f64::INFINITY);
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

@@ -267,7 +267,7 @@ impl FittedLagRegression {
 }
 
 impl Fitted for FittedLagRegression {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let mut path = self.latest().to_vec();
         let mut sums = running_sums(&path);
@@ -278,9 +278,11 @@ impl Fitted for FittedLagRegression {
             sums.push(sums[path.len()] + next);
             path.push(next);
         }
-        let point: Vec<f64> = path[self.reach..].iter().map(|v| v + self.mean).collect();
         let sigma = if levels.is_empty() { Vec::new() } else { self.spread(horizon) };
-        Ok(Forecast::normal(point, &sigma, levels))
+        out.write_normal(horizon, levels, |h| {
+            (path[self.reach + h] + self.mean, sigma.get(h).copied().unwrap_or(0.0))
+        });
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

@@ -102,7 +102,7 @@ pub use arima::{Arima, ArimaOrder, AutoArima, FittedArima};
 pub use auto::{Auto, FittedAuto};
 pub use backtest::{Backtest, BacktestError, BacktestReport, Fold};
 pub use baseline::{Baseline, Normal};
-pub use boost::{FittedGlobalBoost, GlobalBoost};
+pub use boost::{FittedGlobalBoost, GlobalBoost, GlobalSeries};
 #[cfg(feature = "calendar")]
 pub use calendar::{CalendarColumns, CalendarError};
 pub use capacity::{Capacity, FittedCapacity};

@@ -35,11 +35,16 @@ pub trait Forecaster {
 /// A learned model: predicts, and takes new observations without a new fit.
 pub trait Fitted {
     /// Predicts `horizon` steps with one central interval per level (each strictly between 0 and 1).
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError>;
+    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+        let mut out = Forecast::default();
+        self.predict_into(horizon, levels, &mut out)?;
+        Ok(out)
+    }
 
-    /// [`predict`](Self::predict) into buffers that are used again: `out` keeps its allocations and loses its contents. The
-    /// baselines, additive exponential smoothing and [`SeasonalSmoothing`](crate::SeasonalSmoothing) need no new memory once it has
-    /// grown; other models replace its vectors. After an error `out` holds nothing of use.
+    /// [`predict`](Self::predict) into buffers that are used again: `out` loses its contents and keeps its memory. The
+    /// baselines, additive exponential smoothing, [`Theta`](crate::Theta), [`SeasonalSmoothing`](crate::SeasonalSmoothing),
+    /// [`Intermittent`](crate::Intermittent) and wrappers around them need no other memory once it has grown; models that walk
+    /// along their past take some for the time of the call. After an error `out` holds nothing of use.
     ///
     /// # Example
     /// ```
@@ -53,10 +58,7 @@ pub trait Fitted {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
-        *out = self.predict(horizon, levels)?;
-        Ok(())
-    }
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError>;
 
     /// Predicts quantiles (each strictly between 0 and 1): one vector per quantile, in the order asked. 0.5 is the point
     /// forecast.

@@ -90,17 +90,17 @@ impl<F> FittedMstl<F> {
 }
 
 impl<F: Fitted> Fitted for FittedMstl<F> {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
-        let mut forecast = self.base.predict(horizon, levels)?;
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
+        self.base.predict_into(horizon, levels, out)?;
         for h in 0..horizon {
             let season = self.season(h);
-            forecast.point[h] += season;
-            for interval in &mut forecast.intervals {
+            out.point[h] += season;
+            for interval in &mut out.intervals {
                 interval.lower[h] += season;
                 interval.upper[h] += season;
             }
         }
-        Ok(forecast)
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

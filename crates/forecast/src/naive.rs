@@ -114,12 +114,6 @@ impl FittedSeasonalNaive {
 }
 
 impl Fitted for FittedSeasonalNaive {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
-        let mut out = Forecast::default();
-        self.predict_into(horizon, levels, &mut out)?;
-        Ok(out)
-    }
-
     fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let m = self.last.len();
@@ -171,12 +165,6 @@ impl FittedDrift {
 }
 
 impl Fitted for FittedDrift {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
-        let mut out = Forecast::default();
-        self.predict_into(horizon, levels, &mut out)?;
-        Ok(out)
-    }
-
     fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let slope = if self.steps > 0.0 { (self.last - self.first) / self.steps } else { 0.0 };
@@ -211,12 +199,6 @@ impl Forecaster for Mean {
 }
 
 impl Fitted for FittedMean {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
-        let mut out = Forecast::default();
-        self.predict_into(horizon, levels, &mut out)?;
-        Ok(out)
-    }
-
     fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let variance = self.squares / (self.count - 1.0).max(1.0) * (1.0 + 1.0 / self.count);
@@ -303,12 +285,12 @@ fn multiplicative_factors(filled: &[f64], m: usize) -> Vec<f64> {
 }
 
 impl Fitted for FittedNaive2 {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
-        let mut forecast = self.adjusted.predict(horizon, levels)?;
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
+        self.adjusted.predict_into(horizon, levels, out)?;
         for h in 0..horizon {
             let factor = self.factors[(self.next + h) % self.factors.len()];
-            forecast.point[h] *= factor;
-            for band in &mut forecast.intervals {
+            out.point[h] *= factor;
+            for band in &mut out.intervals {
                 band.lower[h] *= factor;
                 band.upper[h] *= factor;
                 if factor < 0.0 {
@@ -316,7 +298,7 @@ impl Fitted for FittedNaive2 {
                 }
             }
         }
-        Ok(forecast)
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

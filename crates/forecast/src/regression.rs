@@ -200,6 +200,18 @@ impl FittedRegression {
         levels: &[f64],
         future: &[Vec<f64>],
     ) -> Result<Forecast, PredictError> {
+        let mut out = Forecast::default();
+        self.write(horizon, levels, future, &mut out)?;
+        Ok(out)
+    }
+
+    fn write(
+        &self,
+        horizon: usize,
+        levels: &[f64],
+        future: &[Vec<f64>],
+        out: &mut Forecast,
+    ) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         if future.len() != self.external {
             return Err(PredictError::Regressors {
@@ -214,19 +226,19 @@ impl FittedRegression {
             return Err(PredictError::Regressors { name: "regressor", needed: horizon, found: short.len() });
         }
         let (mut errors, mut psi) = (self.errors.clone(), vec![0.0; self.phi.len()]);
-        let (mut point, mut sigma, mut total) =
-            (Vec::with_capacity(horizon), Vec::with_capacity(horizon), 0.0);
-        for h in 0..horizon {
-            let x: Vec<f64> = future.iter().map(|x| x[h]).collect();
+        let (mut x, mut total) = (Vec::with_capacity(self.external), 0.0);
+        out.write_normal(horizon, levels, |h| {
+            x.clear();
+            x.extend(future.iter().map(|x| x[h]));
             let next = self.echo(&errors);
-            point.push(self.mean_at(self.steps + h, &x) + next);
+            let mean = self.mean_at(self.steps + h, &x) + next;
             errors.push(next);
             let response = if h == 0 { 1.0 } else { self.echo(&psi) };
             psi.push(response);
             total += response * response;
-            sigma.push((self.variance * total).sqrt());
-        }
-        Ok(Forecast::normal(point, &sigma, levels))
+            (mean, (self.variance * total).sqrt())
+        });
+        Ok(())
     }
 
     fn echo(&self, errors: &[f64]) -> f64 {
@@ -254,8 +266,8 @@ impl FittedRegression {
 
 impl Fitted for FittedRegression {
     /// An error when the model has external regressors: use [`predict_with`](Self::predict_with).
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
-        self.predict_with(horizon, levels, &[])
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
+        self.write(horizon, levels, &[], out)
     }
 
     /// External regressors count as 0: use [`update_with`](Self::update_with) when there are any.

@@ -89,12 +89,6 @@ impl FittedSeasonalMean {
 }
 
 impl Fitted for FittedSeasonalMean {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
-        let mut out = Forecast::default();
-        self.predict_into(horizon, levels, &mut out)?;
-        Ok(out)
-    }
-
     fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let seen = self.phases.iter().filter(|p| p.count > 0.0).count() as f64;

@@ -192,12 +192,6 @@ fn first_patterns(filled: &[f64], seasons: &[usize]) -> (f64, Vec<Vec<f64>>) {
 }
 
 impl Fitted for FittedSeasonalSmoothing {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
-        let mut out = Forecast::default();
-        self.predict_into(horizon, levels, &mut out)?;
-        Ok(out)
-    }
-
     fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let w = &self.weights;

@@ -243,17 +243,16 @@ impl FittedStructural {
 }
 
 impl Fitted for FittedStructural {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let mut filter = self.filter();
-        let (mut point, mut sigma) = (Vec::with_capacity(horizon), Vec::with_capacity(horizon));
-        for _ in 0..horizon {
-            point.push(filter.design.dot(&filter.mean));
+        out.write_normal(horizon, levels, |_| {
+            let mean = filter.design.dot(&filter.mean);
             let variance = filter.design.dot(&(&filter.covariance * &filter.design)) + filter.noise;
-            sigma.push(variance.max(0.0).sqrt());
             filter.observe(f64::NAN);
-        }
-        Ok(Forecast::normal(point, &sigma, levels))
+            (mean, variance.max(0.0).sqrt())
+        });
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

@@ -184,13 +184,11 @@ fn straight_line(filled: &[f64]) -> Line {
 }
 
 impl Fitted for FittedTheta {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let mut walker = self.clone();
-        let mut point = Vec::with_capacity(horizon);
-        for _ in 0..horizon {
+        out.write_normal(horizon, levels, |h| {
             let mean = walker.mean_after(walker.level, walker.power);
-            point.push(mean);
             if self.dynamic {
                 walker.learn(mean);
             } else {
@@ -198,11 +196,9 @@ impl Fitted for FittedTheta {
                 walker.level += walker.alpha * (mean - walker.level);
                 walker.power *= 1.0 - walker.alpha;
             }
-        }
-        let sigma: Vec<f64> = (0..horizon)
-            .map(|h| (self.variance * (1.0 + h as f64 * self.alpha * self.alpha)).sqrt())
-            .collect();
-        Ok(Forecast::normal(point, &sigma, levels))
+            (mean, (self.variance * (1.0 + h as f64 * self.alpha * self.alpha)).sqrt())
+        });
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

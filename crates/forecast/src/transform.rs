@@ -147,15 +147,15 @@ impl<M: Forecaster> Forecaster for Transformed<M> {
 }
 
 impl<F: Fitted> Fitted for FittedTransformed<F> {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
-        let mut forecast = self.model.predict(horizon, levels)?;
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
+        self.model.predict_into(horizon, levels, out)?;
         let back = |v: &mut Vec<f64>| v.iter_mut().for_each(|x| *x = self.transform.invert(*x));
-        back(&mut forecast.point);
-        for band in &mut forecast.intervals {
+        back(&mut out.point);
+        for band in &mut out.intervals {
             back(&mut band.lower);
             back(&mut band.upper);
         }
-        Ok(forecast)
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

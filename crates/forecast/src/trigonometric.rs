@@ -351,7 +351,7 @@ impl FittedTrigonometric {
 }
 
 impl Fitted for FittedTrigonometric {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let w = &self.weights;
         // The response to a unit innovation obeys the same recursion from zero states.
@@ -364,17 +364,16 @@ impl Fitted for FittedTrigonometric {
         };
         echo.waves.iter_mut().for_each(|v| (v.s, v.conjugate) = (0.0, 0.0));
         let mut state = self.state.clone();
-        let (mut point, mut sigma, mut total) =
-            (Vec::with_capacity(horizon), Vec::with_capacity(horizon), 0.0);
-        for h in 0..horizon {
-            point.push(state.mean(w));
+        let mut total = 0.0;
+        out.write_normal(horizon, levels, |h| {
+            let mean = state.mean(w);
             state.step(f64::NAN, w);
             let response = if h == 0 { 1.0 } else { echo.mean(w) };
             echo.step(if h == 0 { 1.0 } else { f64::NAN }, w);
             total += response * response;
-            sigma.push((self.variance * total).min(1e200).sqrt());
-        }
-        Ok(Forecast::normal(point, &sigma, levels))
+            (mean, (self.variance * total).min(1e200).sqrt())
+        });
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

@@ -161,12 +161,12 @@ fn observed_median(values: &[f64]) -> Option<f64> {
 }
 
 impl Fitted for FittedSeasonalMedian {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let typical = self.medians();
-        let point = (0..horizon).map(|h| typical[h % self.season]).collect();
-        let sigma = if levels.is_empty() { Vec::new() } else { vec![self.spread(&typical); horizon] };
-        Ok(Forecast::normal(point, &sigma, levels))
+        let sigma = if levels.is_empty() { 0.0 } else { self.spread(&typical) };
+        out.write_normal(horizon, levels, |h| (typical[h % self.season], sigma));
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

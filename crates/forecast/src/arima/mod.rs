@@ -272,7 +272,7 @@ impl Forecaster for Arima {
 }
 
 impl Fitted for FittedArima {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let mut path = self.recent.clone();
         let mut errors = self.errors.clone();
@@ -288,19 +288,13 @@ impl Fitted for FittedArima {
             path.push(value.clamp(-1e150, 1e150));
         }
         debug_assert!(low >= reach, "enough values to undo the differences");
+        let responses = if levels.is_empty() { Vec::new() } else { self.responses(horizon) };
         let mut total = 0.0;
-        let sigma: Vec<f64> = if levels.is_empty() {
-            Vec::new()
-        } else {
-            self.responses(horizon)
-                .iter()
-                .map(|p| {
-                    total += p * p;
-                    (self.variance * total).sqrt()
-                })
-                .collect()
-        };
-        Ok(Forecast::normal(path.split_off(low), &sigma, levels))
+        out.write_normal(horizon, levels, |h| {
+            total += responses.get(h).map_or(0.0, |r| r * r);
+            (path[low + h], (self.variance * total).sqrt())
+        });
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

@@ -33,8 +33,13 @@ macro_rules! candidates {
         }
 
         impl Fitted for FittedCandidate {
-            fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
-                match self { $(Self::$variant(m) => m.predict(horizon, levels)),* }
+            fn predict_into(
+                &self,
+                horizon: usize,
+                levels: &[f64],
+                out: &mut Forecast,
+            ) -> Result<(), PredictError> {
+                match self { $(Self::$variant(m) => m.predict_into(horizon, levels, out)),* }
             }
             fn update(&mut self, value: f64) -> Result<(), UpdateError> {
                 match self { $(Self::$variant(m) => m.update(value)),* }

@@ -2,7 +2,7 @@
 
 use super::fit::{Origins, Paths};
 use crate::{
-    forecast::Interval,
+    forecast::Forecast,
     stats::{numerically, quantile_sorted},
 };
 
@@ -73,23 +73,23 @@ impl Bands {
         }
     }
 
-    pub(super) fn intervals(&self, point: &[f64], levels: &[f64]) -> Vec<Interval> {
+    /// Moves the ends of bands that lie on the points to where the errors of the back-test say.
+    pub(super) fn widen(&self, forecast: &mut Forecast) {
+        if self.errors.is_empty() {
+            return;
+        }
         let scale = |h: usize| self.growth.at(h) * self.phases[(self.next + h) % self.phases.len()];
-        levels
-            .iter()
-            .map(|&level| {
-                if self.errors.is_empty() {
-                    return Interval::new(level, point.to_vec(), point.to_vec());
-                }
-                // Halfway between the quantiles of each side and the symmetric one, which rests on twice as many errors.
-                let both = quantile_sorted(&self.sizes, level);
-                let low = quantile_sorted(&self.errors, 0.5 - level / 2.0).min(0.0);
-                let high = quantile_sorted(&self.errors, 0.5 + level / 2.0).max(0.0);
-                let end =
-                    |q: f64| point.iter().enumerate().map(|(h, p)| p + self.stretch * q * scale(h)).collect();
-                Interval::new(level, end(f64::midpoint(low, -both)), end(f64::midpoint(high, both)))
-            })
-            .collect()
+        for band in &mut forecast.intervals {
+            // Halfway between the quantiles of each side and the symmetric one, which rests on twice as many errors.
+            let both = quantile_sorted(&self.sizes, band.level);
+            let low = quantile_sorted(&self.errors, 0.5 - band.level / 2.0).min(0.0);
+            let high = quantile_sorted(&self.errors, 0.5 + band.level / 2.0).max(0.0);
+            let (low, high) = (f64::midpoint(low, -both), f64::midpoint(high, both));
+            for (h, (lower, upper)) in band.lower.iter_mut().zip(&mut band.upper).enumerate() {
+                let unit = self.stretch * scale(h);
+                (*lower, *upper) = (*lower + unit * low, *upper + unit * high);
+            }
+        }
     }
 
     /// One step passed.

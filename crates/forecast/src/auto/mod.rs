@@ -101,16 +101,21 @@ impl FittedAuto {
 }
 
 impl Fitted for FittedAuto {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
+    fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
-        let mut paths = Vec::with_capacity(self.members.len());
-        for member in &self.members {
-            paths.push(member.fitted.predict(horizon, &[])?.point);
-        }
-        let weights: Vec<f64> = self.members.iter().map(|m| m.weight).collect();
-        let point = fit::combine(&paths.iter().map(Vec::as_slice).collect::<Vec<_>>(), &weights);
-        let intervals = self.bands.intervals(&point, levels);
-        Ok(Forecast::from_point(point).with_intervals(intervals).clamped(self.low, self.high))
+        out.write_points(levels, |out| {
+            out.point.clear();
+            out.point.resize(horizon, 0.0);
+            let mut own = Forecast::default();
+            for member in &self.members {
+                member.fitted.predict_into(horizon, &[], &mut own)?;
+                out.point.iter_mut().zip(&own.point).for_each(|(o, p)| *o += member.weight * p);
+            }
+            Ok(())
+        })?;
+        self.bands.widen(out);
+        out.clamp(self.low, self.high);
+        Ok(())
     }
 
     fn update(&mut self, value: f64) -> Result<(), UpdateError> {

@@ -91,7 +91,7 @@ fn decompose_complete(filled: &[f64], periods: &[usize], fast: bool, line: bool)
     }
     if periods.is_empty() {
         let window = (n / 5).max(7) | 1;
-        super::loess::Loess { window, line: true, jump: 1 }.smooth(filled, None, &mut trend);
+        super::loess::Loess { window, line: true, jump: 1 }.operator(n).smooth(filled, &mut trend);
     }
     let remainder = (0..n).map(|i| rest[i] - trend[i]).collect();
     MstlDecomposition { trend, seasons, periods: periods.to_vec(), remainder }

@@ -1,6 +1,6 @@
 //! STL: one season, trend and remainder by repeated local regression.
 
-use super::loess::Loess;
+use super::loess::{Loess, Operator};
 use crate::{
     error::{FitError, check_values},
     gaps::fill_gaps,
@@ -134,6 +134,11 @@ impl Stl {
         Ok(parts)
     }
 
+    const fn season_loess(&self) -> Loess {
+        let jump = if self.fast { self.season_window.div_ceil(10) } else { 1 };
+        Loess { window: self.season_window, line: self.season_line, jump }
+    }
+
     fn trend_loess(&self) -> Loess {
         let automatic = 1.5 * self.period as f64 / (1.0 - 1.5 / self.season_window as f64);
         let window = odd(self.trend_window.unwrap_or_else(|| crate::stats::floor_usize(automatic.ceil())));
@@ -147,7 +152,7 @@ impl Stl {
     /// The decomposition of checked, complete data.
     pub(super) fn run(&self, y: &[f64]) -> StlDecomposition {
         let n = y.len();
-        let mut work = Work::new(n, self.period);
+        let mut work = Work::new(self, n);
         let mut parts = StlDecomposition {
             trend: vec![0.0; n],
             season: vec![0.0; n],
@@ -178,24 +183,21 @@ impl Stl {
         moving_average(&work.cycle, m, &mut work.average);
         moving_average(&work.average, m, &mut work.second);
         moving_average(&work.second, 3, &mut work.average);
-        let low = self.loess(odd(m + 1));
-        work.low.resize(n, 0.0);
-        low.smooth(&work.average[..n], None, &mut work.low);
+        work.low_pass.smooth(&work.average[..n], &mut work.low);
         for i in 0..n {
             parts.season[i] = work.cycle[m + i] - work.low[i];
             work.detrended[i] = y[i] - parts.season[i];
         }
-        self.trend_loess().smooth(&work.detrended, weights, &mut parts.trend);
+        match weights {
+            Some(weights) => self.trend_loess().smooth(&work.detrended, weights, &mut parts.trend),
+            None => work.trend.smooth(&work.detrended, &mut parts.trend),
+        }
     }
 
     /// Smooths the values of each phase over the cycles, one cycle beyond both ends.
     fn smooth_cycles(&self, weights: Option<&[f64]>, work: &mut Work) {
         let (n, m) = (work.detrended.len(), self.period);
-        let loess = Loess {
-            window: self.season_window,
-            line: self.season_line,
-            jump: if self.fast { self.season_window.div_ceil(10) } else { 1 },
-        };
+        let loess = self.season_loess();
         for phase in 0..m {
             work.sub.clear();
             work.sub.extend(work.detrended[phase..].iter().step_by(m));
@@ -206,7 +208,10 @@ impl Stl {
                 &work.sub_weights[..]
             });
             work.smooth.resize(k, 0.0);
-            loess.smooth(&work.sub, sub_weights, &mut work.smooth);
+            match sub_weights {
+                Some(weights) => loess.smooth(&work.sub, weights, &mut work.smooth),
+                None => work.cycles[k - n / m].smooth(&work.sub, &mut work.smooth),
+            }
             let q = self.season_window.min(k);
             let before = loess.at(&work.sub, sub_weights, -1.0, 0, q).unwrap_or(work.smooth[0]);
             let after = loess.at(&work.sub, sub_weights, k as f64, k - q, k).unwrap_or(work.smooth[k - 1]);
@@ -222,8 +227,11 @@ impl Stl {
     }
 }
 
-/// Buffers, kept over all rounds.
+/// Smoothers and buffers, kept over all rounds.
 struct Work {
+    cycles: [Operator; 2], // of phases with n / m and with one more value
+    low_pass: Operator,
+    trend: Operator,
     detrended: Vec<f64>,
     cycle: Vec<f64>,
     average: Vec<f64>,
@@ -235,13 +243,18 @@ struct Work {
 }
 
 impl Work {
-    fn new(n: usize, m: usize) -> Self {
+    fn new(stl: &Stl, n: usize) -> Self {
+        let m = stl.period;
+        let cycle = |length| stl.season_loess().operator(length);
         Self {
+            cycles: [cycle(n / m), cycle(n / m + 1)],
+            low_pass: stl.loess(odd(m + 1)).operator(n),
+            trend: stl.trend_loess().operator(n),
             detrended: vec![0.0; n],
             cycle: vec![0.0; n + 2 * m],
             average: Vec::with_capacity(n + 2 * m),
             second: Vec::with_capacity(n + 2 * m),
-            low: Vec::new(),
+            low: vec![0.0; n],
             sub: Vec::new(),
             sub_weights: Vec::new(),
             smooth: Vec::new(),

@@ -15,12 +15,6 @@ const PATHS: usize = 1000;
 const QUADRATIC_STEPS: usize = 4096;
 
 impl Fitted for FittedEts {
-    fn predict(&self, horizon: usize, levels: &[f64]) -> Result<Forecast, PredictError> {
-        let mut out = Forecast::default();
-        self.predict_into(horizon, levels, &mut out)?;
-        Ok(out)
-    }
-
     fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
         let mut means = self.means();
@@ -45,8 +39,12 @@ impl Fitted for FittedEts {
                 out.write_normal(horizon, levels, |h| (point[h], sigma[h]));
             }
             _ => {
-                let point = (0..horizon).map(means).collect();
-                *out = Forecast { point, intervals: self.simulated(horizon, levels) };
+                out.write_points(levels, |out| {
+                    out.point.clear();
+                    out.point.extend((0..horizon).map(means));
+                    Ok(())
+                })?;
+                self.simulate(&mut out.intervals, horizon);
             }
         }
         Ok(())
@@ -138,7 +136,7 @@ impl FittedEts {
     }
 
     /// Quantiles of simulated paths; the generator is seeded by a constant, so equal models give equal numbers.
-    fn simulated(&self, horizon: usize, levels: &[f64]) -> Vec<Interval> {
+    fn simulate(&self, bands: &mut [Interval], horizon: usize) {
         let mut rng = Pcg::new(0x9e37_79b9_7f4a_7c15);
         let paths = if horizon > 2000 { PATHS / 5 } else { PATHS };
         let mut at = vec![Vec::with_capacity(paths); horizon];
@@ -161,14 +159,13 @@ impl FittedEts {
             }
         }
         at.iter_mut().for_each(|v| v.sort_unstable_by(f64::total_cmp));
-        levels
-            .iter()
-            .map(|&level| Interval {
-                level,
-                lower: at.iter().map(|v| quantile_sorted(v, 0.5 - level / 2.0)).collect(),
-                upper: at.iter().map(|v| quantile_sorted(v, 0.5 + level / 2.0)).collect(),
-            })
-            .collect()
+        for band in bands {
+            let half = band.level / 2.0;
+            for (h, paths) in at.iter().enumerate() {
+                band.lower[h] = quantile_sorted(paths, 0.5 - half);
+                band.upper[h] = quantile_sorted(paths, 0.5 + half);
+            }
+        }
     }
 }
 
