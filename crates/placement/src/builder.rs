@@ -138,6 +138,11 @@ impl DenseBuilder {
         self.validate_shape()?;
         self.validate_rules()?;
         self.validate_sums()?;
+        Ok(self.assemble())
+    }
+
+    /// The arrays of what is known to be valid: a part of a valid problem.
+    pub(crate) fn assemble(self) -> Dense {
         let Self { dimensions, hosts, items, edges, balances, groups, partitions, rules, .. } = self;
         let (dims, host_count, item_count) = (dimensions.len(), hosts.len(), items.len());
         let dimensions_cost = dimensions.iter().any(|d| d.overload_cost > 0);
@@ -183,7 +188,7 @@ impl DenseBuilder {
         set_edges(&mut dense, edges);
         set_shares(&mut dense);
         dense.tables = compile(&dense);
-        Ok(dense)
+        dense
     }
 
     fn validate_shape(&self) -> Result<(), ProblemError> {

@@ -1,6 +1,6 @@
 //! First assignments: keep what has a home, put the rest where it adds least.
 
-use crate::dense::NONE;
+use crate::dense::{Dense, NONE};
 use crate::rng::Pcg;
 use crate::state::{Delta, State};
 
@@ -24,9 +24,9 @@ pub(crate) fn complete(state: &mut State<'_>, rng: &mut Pcg) -> u64 {
     work
 }
 
-/// Everything at home, the rest by [`complete`]; every second worker takes the rest as it comes instead.
-pub(crate) fn initial<'p>(p: &'p crate::dense::Dense, rng: &mut Pcg, number: u64) -> State<'p> {
-    let mut state = State::of(p, &p.home);
+/// Everything as at the start, the rest by [`complete`]; every second worker takes the rest as it comes instead.
+pub(crate) fn initial<'p>(p: &'p Dense, start: &[u32], rng: &mut Pcg, number: u64) -> State<'p> {
+    let mut state = State::of(p, start);
     if number % 2 == 1 {
         in_order(&mut state, rng);
     } else {

@@ -1,6 +1,7 @@
 //! Rules of the caller's own.
 
 use crate::dense::NONE;
+use std::sync::Arc;
 
 /// A rule that the catalogue does not have.
 ///
@@ -46,20 +47,58 @@ pub trait CustomRule: std::fmt::Debug + Send + Sync {
 pub struct View<'a> {
     hosts: &'a [u32],
     changed: (u32, u32),
+    numbers: Option<&'a Numbers>,
+}
+
+/// Numbers of the whole problem for a part of it.
+#[derive(Debug)]
+pub(crate) struct Numbers {
+    /// For each item of the whole its number in the part; `NONE` if it is elsewhere.
+    pub(crate) item_inside: Vec<u32>,
+    /// For each host of the part its number in the whole.
+    pub(crate) host_outside: Vec<u32>,
+}
+
+/// A rule of the whole problem, asked about a part that holds all its members.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    pub(crate) rule: Arc<dyn CustomRule>,
+    pub(crate) numbers: Arc<Numbers>,
+}
+
+impl CustomRule for Inside {
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn members(&self) -> Vec<u32> {
+        let inside = |item: u32| self.numbers.item_inside.get(item as usize).copied().filter(|&i| i != NONE);
+        self.rule.members().into_iter().filter_map(inside).collect()
+    }
+
+    fn degree(&self, view: &View<'_>) -> u64 {
+        self.rule.degree(&View { numbers: Some(&self.numbers), ..*view })
+    }
 }
 
 impl<'a> View<'a> {
     /// A view of an assignment: the host of each item.
     pub const fn new(hosts: &'a [u32]) -> Self {
-        Self { hosts, changed: (NONE, NONE) }
+        Self { hosts, changed: (NONE, NONE), numbers: None }
     }
 
     pub(crate) const fn with_change(hosts: &'a [u32], item: u32, host: u32) -> Self {
-        Self { hosts, changed: (item, host) }
+        Self { hosts, changed: (item, host), numbers: None }
     }
 
     /// Host of an item; `None` while it is not placed.
     pub fn host_of(&self, item: u32) -> Option<u32> {
+        let Some(numbers) = self.numbers else { return self.inside(item) };
+        let item = numbers.item_inside.get(item as usize).copied().filter(|&item| item != NONE)?;
+        self.inside(item).map(|host| numbers.host_outside[host as usize])
+    }
+
+    fn inside(&self, item: u32) -> Option<u32> {
         let host = if item == self.changed.0 {
             self.changed.1
         } else {
@@ -69,12 +108,12 @@ impl<'a> View<'a> {
     }
 
     /// Number of items.
-    pub const fn len(&self) -> usize {
-        self.hosts.len()
+    pub fn len(&self) -> usize {
+        self.numbers.map_or(self.hosts.len(), |numbers| numbers.item_inside.len())
     }
 
     /// True if there are no items.
-    pub const fn is_empty(&self) -> bool {
-        self.hosts.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }

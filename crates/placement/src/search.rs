@@ -2,7 +2,7 @@
 //! several workers side by side.
 
 use crate::bound::lower_bound;
-use crate::dense::Dense;
+use crate::dense::{Dense, NONE};
 use crate::problem::Problem;
 use crate::search::worker::Worker;
 use crate::settings::Settings;
@@ -62,15 +62,28 @@ pub struct Search<'p> {
 impl<'p> Search<'p> {
     /// Prepares the workers: first assignments and temperatures.
     pub fn new(problem: &'p Problem, settings: &Settings) -> Self {
+        Self::starting_at(problem, settings, &problem.dense.home)
+    }
+
+    /// Like [`new`](Self::new), with the workers' first assignment: the host of each item. Items without an entry or with a
+    /// host that does not exist go where they add least. The temperature still falls from hot to cold by progress: a host
+    /// that wants to keep most of the start begins [`step_at`](Self::step_at) late.
+    pub fn starting_at(problem: &'p Problem, settings: &Settings, start: &[u32]) -> Self {
+        Self::prepare(problem, settings, start, lower_bound(&problem.dense, settings.bound_nodes()))
+    }
+
+    fn prepare(problem: &'p Problem, settings: &Settings, start: &[u32], bound: i64) -> Self {
         let p: &'p Dense = &problem.dense;
         let count = settings.workers.clamp(1, 64);
         let seed = settings.seed;
-        let workers = crate::par::map((0..u64::from(count)).collect(), |k| Worker::new(p, seed, k));
+        let host = |item: usize| start.get(item).copied().filter(|&host| (host as usize) < p.hosts);
+        let start: Vec<u32> = (0..p.items).map(|item| host(item).unwrap_or(NONE)).collect();
+        let workers = crate::par::map((0..u64::from(count)).collect(), |k| Worker::new(p, &start, seed, k));
         let exchange_at = 1.0 / ROUNDS as f64;
         Self {
             problem,
             settings: *settings,
-            bound: lower_bound(p, settings.bound_nodes()),
+            bound,
             workers,
             cycles: None,
             exchange_at,
@@ -229,7 +242,7 @@ pub fn solve_one_by_one(problem: &Problem, settings: &Settings) -> Solution {
 
 /// True if a short search from scratch finds an assignment that keeps all hard rules.
 pub(crate) fn quick_feasible(p: &Dense, seed: u64, work: u64) -> bool {
-    let mut worker = Worker::new(p, seed, 0);
+    let mut worker = Worker::new(p, &p.home, seed, 0);
     for slice in 0..10 {
         if worker.best_value.hard == 0 {
             break;
@@ -237,4 +250,25 @@ pub(crate) fn quick_feasible(p: &Dense, seed: u64, work: u64) -> bool {
         worker.run(work / 10, 0.5 + f64::from(slice) / 20.0);
     }
     worker.best_value.hard == 0
+}
+
+/// A search of a part of a problem, without a bound. From a `start` it goes on region by region, otherwise from hot to
+/// cold. Returns the best assignment and the moves.
+pub(crate) fn search_part(part: &Problem, settings: &Settings, start: Option<&[u32]>) -> (Vec<u32>, u64) {
+    let from = start.unwrap_or(&part.dense.home);
+    let mut search = Search::prepare(part, settings, from, i64::MIN);
+    let begin = if start.is_some() {
+        search.cycles = Some(2.0 / WHOLE);
+        WHOLE
+    } else {
+        0.0
+    };
+    let budget = settings.work.max(1);
+    loop {
+        let done = search.work() as f64 / budget as f64;
+        if done >= 1.0 || !search.step_at((budget / ROUNDS).max(1), begin + (1.0 - begin) * done) {
+            break;
+        }
+    }
+    (search.assignment().to_vec(), search.work())
 }

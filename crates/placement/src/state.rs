@@ -373,6 +373,29 @@ impl<'p> State<'p> {
         self.load[host as usize] = self.load_with(host, |_| 0);
     }
 
+    /// Changes what a host can hold by an amount in each dimension, hard and soft alike.
+    pub(crate) fn change_capacity(&mut self, host: u32, change: &[i64]) {
+        let p = self.p;
+        let h = host as usize;
+        let at = 2 * h * p.dims;
+        for (r, &change) in change.iter().enumerate() {
+            let capacity = p.capacity[h * p.dims + r];
+            let over = |left: i64| percent_over(capacity - left, capacity);
+            let before = self.room[at + r];
+            self.value.hard += over(before + change) - over(before);
+            self.room[at + r] += change;
+            self.room[at + p.dims + r] += change;
+        }
+        let load = self.load_with(host, |_| 0);
+        self.value.cost += load - self.load[h];
+        self.load[h] = load;
+    }
+
+    /// Items of a counter that are placed.
+    pub(crate) fn placed(&self, counter: u32) -> i64 {
+        self.counts.placed(counter)
+    }
+
     /// Overload and balance cost of a host whose use grew by `change` in each dimension. Sums are below 2⁶² by
     /// validation, so nothing wraps.
     #[inline]

@@ -56,9 +56,10 @@ pub(super) struct Worker<'p> {
 }
 
 impl<'p> Worker<'p> {
-    pub(super) fn new(p: &'p Dense, seed: u64, number: u64) -> Self {
+    /// Starts from an assignment; what it leaves out (`NONE`) is put where it adds least.
+    pub(super) fn new(p: &'p Dense, start: &[u32], seed: u64, number: u64) -> Self {
         let mut rng = Pcg::new(seed, number);
-        let state = construct::initial(p, &mut rng, number);
+        let state = construct::initial(p, start, &mut rng, number);
         Self {
             best: state.host_of.clone(),
             best_value: state.value,

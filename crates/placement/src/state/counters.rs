@@ -51,6 +51,10 @@ impl Counts {
         }
     }
 
+    pub(super) fn placed(&self, counter: u32) -> i64 {
+        i64::from(self.placed[counter as usize])
+    }
+
     #[inline]
     fn at(&self, counter: &Counter, part: u32) -> u32 {
         self.count[(counter.offset + part) as usize]
