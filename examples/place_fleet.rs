@@ -19,8 +19,8 @@ use evaluation::{Arguments, fail, print_result, search_for};
 use std::time::Instant;
 use vm_ecosystem::model::Weight;
 use vm_ecosystem::placement::{
-    DenseBuilder, DenseHost, DenseItem, DenseRule, Dimension, Distances, PartitionIx, Problem, Search, Settings,
-    check_assignment, solve_sharded,
+    DenseBuilder, DenseHost, DenseItem, DenseRule, Dimension, Distances, PartitionIx, Problem, Search,
+    Settings, check_assignment, solve_sharded,
 };
 
 const USAGE: &str =
@@ -32,7 +32,8 @@ const OTHER: f64 = 0.15;
 
 fn main() {
     let started = Instant::now();
-    let arguments = Arguments::read(USAGE, 0, &["components", "hosts", "seconds", "seed", "workers", "shard"]);
+    let arguments =
+        Arguments::read(USAGE, 0, &["components", "hosts", "seconds", "seed", "workers", "shard"]);
     let seconds: f64 = arguments.number("seconds", 60.0);
     let components: u32 = arguments.number("components", 100_000);
     let hosts: u32 = arguments.number("hosts", 20_000);
@@ -125,8 +126,7 @@ fn application(
     while next < first + size {
         let replicas = (1 + numbers.below(3)).min(first + size - next);
         let half_cores = i64::from(1 + numbers.below(6));
-        let demand =
-            vec![250 * half_cores, 512 << numbers.below(4), 50 * i64::from(1 + numbers.below(10))];
+        let demand = vec![250 * half_cores, 512 << numbers.below(4), 50 * i64::from(1 + numbers.below(10))];
         for _ in 0..replicas {
             raw.item(DenseItem { demand: demand.clone(), ..DenseItem::default() });
         }
@@ -162,9 +162,9 @@ fn distances(racks: u32, zone_of: impl Fn(u32) -> u32, point: Vec<u32>, numbers:
             zones[b][a] = zones[a][b];
         }
     }
-    let between = |a: u32, b: u32| {
-        zones[zone_of(a) as usize][zone_of(b) as usize] + if a == b { 1 } else { 3 }
-    };
-    let table = (0..racks).flat_map(|a| (0..racks).map(move |b| (a, b))).map(|(a, b)| between(a, b)).collect();
+    let between =
+        |a: u32, b: u32| zones[zone_of(a) as usize][zone_of(b) as usize] + if a == b { 1 } else { 3 };
+    let table =
+        (0..racks).flat_map(|a| (0..racks).map(move |b| (a, b))).map(|(a, b)| between(a, b)).collect();
     Distances { point, table, points: racks, same_host: 0 }
 }

@@ -6,6 +6,10 @@ use ecosystem_core::Weight;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// A counter with at most so many members and more than so many parts for each has no table of parts.
+const SPARSE_MEMBERS: usize = 32;
+const SPARSE_PARTS: usize = 8;
+
 /// What one unit of degree does: count as a hard violation, or cost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Force {
@@ -68,9 +72,11 @@ impl<T> Lists<T> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counter {
     pub(crate) partition: u32,
-    /// First count in the flat array.
-    pub(crate) offset: u32,
+    /// First count in the flat array; of no use where members are counted.
+    pub(crate) offset: usize,
     pub(crate) parts: u32,
+    /// True if there are so many more parts than members that counting members beats a table of parts.
+    pub(crate) sparse: bool,
     /// Range in [`Tables::checks`].
     pub(crate) checks: (u32, u32),
 }
@@ -106,7 +112,9 @@ pub(crate) struct Tables {
     pub(crate) counters: Vec<Counter>,
     pub(crate) checks: Vec<Check>,
     pub(crate) counters_of: Lists<u32>,
-    pub(crate) counts: u32,
+    /// Members of each sparse counter.
+    pub(crate) members: Lists<u32>,
+    pub(crate) counts: usize,
     pub(crate) presences: u32,
     /// Class of each item with a fence, into rows of `fence_hard` and `fence_cost`; empty = no fences.
     pub(crate) fence_class: Vec<u32>,
@@ -248,21 +256,29 @@ fn compile_counters(dense: &Dense, tables: &mut Tables) {
 }
 
 fn finish_counters(dense: &Dense, tables: &mut Tables, set: &CounterSet) {
-    let mut pairs = Vec::new();
+    let (mut pairs, mut counted) = (Vec::new(), Vec::new());
     for (ix, checks) in set.checks.iter().enumerate() {
         let parts = dense.partitions[set.partition[ix] as usize].parts;
         let from = tables.checks.len() as u32;
         tables.checks.extend_from_slice(checks);
+        let members = set.members[ix].len();
+        let sparse = members <= SPARSE_MEMBERS && parts as usize > SPARSE_PARTS * members;
         tables.counters.push(Counter {
             partition: set.partition[ix],
             offset: tables.counts,
             parts,
+            sparse,
             checks: (from, tables.checks.len() as u32),
         });
-        tables.counts += parts;
+        if sparse {
+            counted.extend(set.members[ix].iter().map(|&item| (ix as u32, item)));
+        } else {
+            tables.counts += parts as usize;
+        }
         pairs.extend(set.members[ix].iter().map(|&item| (item, ix as u32)));
     }
     tables.counters_of = Lists::new(dense.items, pairs);
+    tables.members = Lists::new(set.members.len(), counted);
 }
 
 fn compile_fences(dense: &Dense, tables: &mut Tables) {

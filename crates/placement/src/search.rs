@@ -80,15 +80,7 @@ impl<'p> Search<'p> {
         let start: Vec<u32> = (0..p.items).map(|item| host(item).unwrap_or(NONE)).collect();
         let workers = crate::par::map((0..u64::from(count)).collect(), |k| Worker::new(p, &start, seed, k));
         let exchange_at = 1.0 / ROUNDS as f64;
-        Self {
-            problem,
-            settings: *settings,
-            bound,
-            workers,
-            cycles: None,
-            exchange_at,
-            base: Vec::new(),
-        }
+        Self { problem, settings: *settings, bound, workers, cycles: None, exchange_at, base: Vec::new() }
     }
 
     /// Evaluates about `moves` moves in all workers together. False when the budget is used up or the best assignment

@@ -174,11 +174,19 @@ mod tests {
             for item in first..first + 6 {
                 raw.item(DenseItem { demand: vec![1 + rng.below(8) as i64], ..DenseItem::default() });
                 if item > first {
-                    raw.edge(first + rng.below((item - first) as usize) as u32, item, 1 + rng.below(30) as i64);
+                    raw.edge(
+                        first + rng.below((item - first) as usize) as u32,
+                        item,
+                        1 + rng.below(30) as i64,
+                    );
                 }
             }
             let group = raw.group(vec![first, first + 1]);
-            raw.rule("apart", ecosystem_core::Weight::Hard, DenseRule::Limit { group, partition: by_host, max: 1 });
+            raw.rule(
+                "apart",
+                ecosystem_core::Weight::Hard,
+                DenseRule::Limit { group, partition: by_host, max: 1 },
+            );
         }
         let racks = hosts.div_ceil(10);
         let table = (0..racks * racks).map(|k| if k % (racks + 1) == 0 { 1 } else { 5 }).collect();

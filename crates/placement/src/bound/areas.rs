@@ -1,6 +1,6 @@
 //! Areas: a coarse partition of the hosts with the least distances within and between them.
 
-use crate::dense::{Dense, DenseRule, Partition};
+use crate::dense::{Dense, DenseRule, NONE, Partition, PartitionIx};
 use ecosystem_core::Weight;
 
 /// More parts would make each bounded search slow.
@@ -19,6 +19,12 @@ pub(super) struct Areas {
     pub(super) capacity: Vec<i64>,
     /// Least distance of two different hosts by areas, row-major; the diagonal is for two hosts of one area.
     pub(super) least: Vec<i64>,
+    /// For each partition the part of each area, if no area has hosts of two parts.
+    parts: Vec<Option<Vec<u32>>>,
+    /// Whether an area has a host that the hard fences of a class allow, by class and area.
+    allowed: Vec<bool>,
+    /// Hard rules of keeping apart and of spreading, by item.
+    pub(super) rules_of: Vec<Vec<u32>>,
 }
 
 impl Areas {
@@ -45,11 +51,36 @@ impl Areas {
             hosts: vec![0; count],
             capacity: vec![i64::MIN; count * p.dims],
             least: vec![i64::MAX; count * count],
+            parts: Vec::new(),
+            allowed: Vec::new(),
+            rules_of: rules_by_item(p),
             of,
             count,
         };
         areas.measure(p);
+        areas.parts = p.partitions.iter().map(|partition| areas.parts_of(partition)).collect();
+        let classes = p.tables.fence_hard.len() / p.hosts.max(1);
+        areas.allowed = vec![false; classes * count];
+        for (at, &hard) in p.tables.fence_hard.iter().enumerate() {
+            let (class, area) = (at / p.hosts, areas.of[at % p.hosts] as usize);
+            areas.allowed[class * count + area] |= hard == 0;
+        }
         areas
+    }
+
+    /// Areas where the item may be as far as its hard fences and its root go.
+    pub(super) fn allowed(&self, p: &Dense, item: u32) -> Vec<bool> {
+        let mut list = match p.tables.fence_class.get(item as usize) {
+            None | Some(&NONE) => vec![true; self.count],
+            Some(&class) => self.allowed[class as usize * self.count..][..self.count].to_vec(),
+        };
+        let home = p.home[item as usize];
+        if home != NONE && p.tables.root.get(item as usize).is_some_and(|force| force.hard > 0) {
+            for (area, allowed) in list.iter_mut().enumerate() {
+                *allowed &= self.of[home as usize] as usize == area;
+            }
+        }
+        list
     }
 
     fn measure(&mut self, p: &Dense) {
@@ -96,7 +127,11 @@ impl Areas {
     }
 
     /// The part of each area, if no area has hosts of two parts.
-    pub(super) fn parts(&self, partition: &Partition) -> Option<Vec<u32>> {
+    pub(super) fn parts(&self, partition: PartitionIx) -> Option<&[u32]> {
+        self.parts[partition.0 as usize].as_deref()
+    }
+
+    fn parts_of(&self, partition: &Partition) -> Option<Vec<u32>> {
         let mut part_of = vec![u32::MAX; self.count];
         for (&area, &part) in self.of.iter().zip(&partition.of) {
             let known = &mut part_of[area as usize];
@@ -107,4 +142,16 @@ impl Areas {
         }
         Some(part_of)
     }
+}
+
+fn rules_by_item(p: &Dense) -> Vec<Vec<u32>> {
+    let mut rules_of: Vec<Vec<u32>> = vec![Vec::new(); p.items];
+    for (ix, lowered) in p.rules.iter().enumerate().filter(|(_, l)| l.weight == Weight::Hard) {
+        if let DenseRule::Limit { group, max: 1, .. } | DenseRule::Spread { group, .. } = &lowered.rule {
+            for &item in &p.groups[group.0 as usize] {
+                rules_of[item as usize].push(ix as u32);
+            }
+        }
+    }
+    rules_of
 }

@@ -15,7 +15,6 @@
 
 use super::areas::Areas;
 use crate::dense::{Dense, DenseRule};
-use ecosystem_core::Weight;
 
 /// Larger parts are not searched.
 const ITEMS_MAX: usize = 256;
@@ -72,9 +71,9 @@ enum Apart {
 }
 
 /// Members, the part of each area, and over how many parts the members must be.
-struct SpreadOver {
+struct SpreadOver<'a> {
     members: Vec<usize>,
-    part_of: Vec<u32>,
+    part_of: &'a [u32],
     min: usize,
 }
 
@@ -88,7 +87,7 @@ struct Doll<'a> {
     edges: Vec<Vec<(usize, i64)>>,
     apart: Vec<Vec<(usize, Apart)>>,
     allowed: Vec<Vec<bool>>,
-    spreads: Vec<SpreadOver>,
+    spreads: Vec<SpreadOver<'a>>,
     spreads_of: Vec<Vec<usize>>,
     /// Optimum of the items from each position on.
     suffix: Vec<i64>,
@@ -117,13 +116,6 @@ impl<'a> Doll<'a> {
             let known = p.edges(items[k]).filter_map(|(other, w)| Some((position(other)?, w)));
             known.filter(|&(other, _)| other > k).collect()
         };
-        let allowed = |&item: &u32| {
-            let mut list = vec![false; areas.count];
-            for host in 0..p.hosts {
-                list[areas.of[host] as usize] |= p.tables.allows(p, item, host as u32);
-            }
-            list
-        };
         let mut doll = Self {
             areas,
             dims: p.dims,
@@ -131,7 +123,7 @@ impl<'a> Doll<'a> {
             demand: items.iter().map(|&item| p.demand_of(item)).collect(),
             edges: (0..n).map(later).collect(),
             apart: vec![Vec::new(); n],
-            allowed: items.iter().map(allowed).collect(),
+            allowed: items.iter().map(|&item| areas.allowed(p, item)).collect(),
             spreads: Vec::new(),
             spreads_of: vec![Vec::new(); n],
             suffix: vec![0; n + 1],
@@ -147,15 +139,19 @@ impl<'a> Doll<'a> {
             best_area: Vec::new(),
             nodes_left: nodes,
         };
-        doll.read_rules(p, position);
+        doll.read_rules(p, items, position);
         doll
     }
 
-    fn read_rules(&mut self, p: &Dense, position: impl Fn(u32) -> Option<usize>) {
-        for lowered in p.rules.iter().filter(|l| l.weight == Weight::Hard) {
-            match &lowered.rule {
+    fn read_rules(&mut self, p: &Dense, items: &[u32], position: impl Fn(u32) -> Option<usize>) {
+        let mut rules: Vec<u32> =
+            items.iter().flat_map(|&item| &self.areas.rules_of[item as usize]).copied().collect();
+        rules.sort_unstable();
+        rules.dedup();
+        for rule in rules {
+            match &p.rules[rule as usize].rule {
                 DenseRule::Limit { group, partition, max: 1 } => {
-                    let by_area = self.areas.parts(&p.partitions[partition.0 as usize]).is_some();
+                    let by_area = self.areas.parts(*partition).is_some();
                     let level = if by_area { Apart::Areas } else { Apart::Hosts };
                     let members: Vec<usize> =
                         p.groups[group.0 as usize].iter().filter_map(|&item| position(item)).collect();
@@ -166,9 +162,7 @@ impl<'a> Doll<'a> {
                     }
                 }
                 DenseRule::Spread { group, partition, min, .. } => {
-                    let Some(part_of) = self.areas.parts(&p.partitions[partition.0 as usize]) else {
-                        continue;
-                    };
+                    let Some(part_of) = self.areas.parts(*partition) else { continue };
                     let group = &p.groups[group.0 as usize];
                     let members: Vec<usize> = group.iter().filter_map(|&item| position(item)).collect();
                     let wanted = (*min as usize).min(group.len());
@@ -404,6 +398,7 @@ mod tests {
     use super::*;
     use crate::rng::Pcg;
     use crate::{DenseBuilder, DenseHost, DenseItem, Dimension, Distances, Problem};
+    use ecosystem_core::Weight;
     use proptest::prelude::*;
 
     const HOSTS: usize = 6;

@@ -1,8 +1,9 @@
 //! Which items and hosts form a shard.
 
-use crate::dense::{Dense, DenseRule, NONE};
+use crate::dense::{Dense, DenseRule, Lowered, NONE, Partition};
 use crate::rng::Pcg;
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 /// Part of a shard that items tied by edges may fill together; what is larger is cut along its weakest edges.
 const CLUSTER_PART: usize = 4;
@@ -10,6 +11,10 @@ const CLUSTER_PART: usize = 4;
 const GROUP_SHARDS: usize = 2;
 /// Fill of a shard up to which items stay where they are at home.
 const HOME_FILL: f64 = 0.9;
+/// Pieces of racks that each shard should get in each zone, so that neither racks nor zones are scarce there.
+const PIECES: usize = 3;
+/// More parts are no zones.
+const ZONES_MAX: usize = 64;
 /// Fences that hosts are dealt by, so that each shard gets some of the hosts that few items may use.
 const FENCES: usize = 32;
 
@@ -56,45 +61,46 @@ impl Cut {
     }
 }
 
-/// Deals whole racks (points of the distances), or single hosts where there are too few racks, so that each shard has
-/// its part of every zone, of the hosts of every fence and of the capacity.
+/// Deals racks (points of the distances), or pieces of racks where a shard would get too few, so that each shard looks like
+/// the whole: it has its part of every zone, of the hosts of every fence and of the capacity.
 fn deal_hosts(p: &Dense, count: usize) -> Vec<u32> {
-    let racks = p.point_start.windows(2).filter(|ends| ends[0] < ends[1]).count();
-    let block_of: Vec<u32> =
-        if racks >= 2 * count { p.distance.point.clone() } else { (0..p.hosts as u32).collect() };
-    let blocks = block_of.iter().max().map_or(0, |&last| last as usize + 1);
-    let mut first = vec![NONE; blocks];
-    let mut capacity = vec![0.0; blocks];
-    for (host, &block) in block_of.iter().enumerate() {
-        let block = block as usize;
-        first[block] = first[block].min(host as u32);
-        for r in 0..p.dims {
-            capacity[block] += p.capacity[host * p.dims + r] as f64 / p.mean_capacity[r];
-        }
-    }
-    let coarse: Vec<_> = p.partitions.iter().filter(|partition| (partition.parts as usize) < blocks).collect();
-    let fences: Vec<_> = p
-        .rules
+    let coarse: Vec<&Partition> = p
+        .partitions
         .iter()
-        .filter_map(|lowered| match &lowered.rule {
-            DenseRule::Fence { hosts, .. } => Some(hosts),
-            _ => None,
-        })
-        .take(FENCES)
+        .filter(|partition| (2..=ZONES_MAX).contains(&(partition.parts as usize)))
         .collect();
-    let key = |host: u32| -> (Vec<u32>, Vec<bool>) {
-        let host = host as usize;
-        (coarse.iter().map(|c| c.of[host]).collect(), fences.iter().map(|f| f[host]).collect())
+    let zones = coarse.iter().map(|partition| partition.parts as usize).max().unwrap_or(1);
+    let piece = (p.hosts / (count * zones * PIECES)).max(1);
+    let hosts_of_fence = |lowered: &Lowered| match &lowered.rule {
+        DenseRule::Fence { hosts, .. } => Some(Arc::clone(hosts)),
+        _ => None,
     };
-    let mut order: Vec<usize> = (0..blocks).filter(|&block| first[block] != NONE).collect();
-    order.sort_by_cached_key(|&block| (key(first[block]), Reverse((capacity[block] * 1e3) as i64), block));
-    // there and back again, so that no shard always gets the smaller one
-    let mut shard = vec![0; blocks];
-    for (place, &block) in order.iter().enumerate() {
+    let fences: Vec<_> = p.rules.iter().filter_map(hosts_of_fence).take(FENCES).collect();
+    let mut pieces: Vec<&[u32]> = p
+        .point_start
+        .windows(2)
+        .flat_map(|ends| p.at_point[ends[0] as usize..ends[1] as usize].chunks(piece))
+        .collect();
+    let capacity = |hosts: &[u32]| -> f64 {
+        let of = |&host: &u32| -> f64 {
+            (0..p.dims).map(|r| p.capacity[host as usize * p.dims + r] as f64 / p.mean_capacity[r]).sum()
+        };
+        hosts.iter().map(of).sum()
+    };
+    pieces.sort_by_cached_key(|hosts| {
+        let first = hosts[0] as usize;
+        let parts: Vec<u32> = coarse.iter().map(|partition| partition.of[first]).collect();
+        let flags: Vec<bool> = fences.iter().map(|fence| fence[first]).collect();
+        (parts, flags, Reverse((capacity(hosts) * 1e3) as i64), first)
+    });
+    let mut shard_of = vec![0; p.hosts];
+    for (place, hosts) in pieces.iter().enumerate() {
+        // there and back again, so that no shard always gets the smaller one
         let (lap, at) = (place / count, place % count);
-        shard[block] = if lap % 2 == 0 { at } else { count - 1 - at } as u32;
+        let shard = if lap % 2 == 0 { at } else { count - 1 - at } as u32;
+        hosts.iter().for_each(|&host| shard_of[host as usize] = shard);
     }
-    block_of.iter().map(|&block| shard[block as usize]).collect()
+    shard_of
 }
 
 /// Cluster of each item: what a rule ties together, then what edges tie, the heaviest first, up to a part of a shard.
@@ -123,7 +129,9 @@ fn clusters(p: &Dense, size: usize) -> Vec<u32> {
 fn tied(p: &Dense, rule: &DenseRule) -> Vec<Vec<u32>> {
     let members = |group: &crate::dense::GroupIx| p.groups[group.0 as usize].clone();
     match rule {
-        DenseRule::Limit { group, .. } | DenseRule::Together { group, .. } | DenseRule::Spread { group, .. } => {
+        DenseRule::Limit { group, .. }
+        | DenseRule::Together { group, .. }
+        | DenseRule::Spread { group, .. } => {
             vec![members(group)]
         }
         DenseRule::Need { group, provider, .. } => vec![[members(group), members(provider)].concat()],
@@ -235,9 +243,9 @@ fn deal_items(p: &Dense, count: usize, of_host: &[u32], clusters: &[u32]) -> Vec
             let home = if fill <= mean.max(HOME_FILL) { at_home[shard] } else { 0 };
             (!fits, Reverse(home), fill)
         };
-        let best = (0..count).map(|shard| (rank(shard), shard)).min_by(|(a, _), (b, _)| {
-            (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2))
-        });
+        let best = (0..count)
+            .map(|shard| (rank(shard), shard))
+            .min_by(|(a, _), (b, _)| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
         let shard = best.map_or(0, |(_, shard)| shard);
         for &item in &part.items {
             of_item[item as usize] = shard as u32;
@@ -277,5 +285,33 @@ impl Allowed {
         let home = p.home[item as usize];
         let rooted = tables.root.get(item as usize).is_some_and(|force| force.hard > 0);
         !rooted || home == NONE || self.of_host[home as usize] as usize == shard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{ALL, random_problem};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_shard_has_hosts_and_every_item_a_shard(
+            seed in any::<u64>(), items in 3_usize..30, hosts in 4_usize..30, kinds in 0..=ALL, count in 2_usize..8,
+        ) {
+            let problem = random_problem(seed, items, hosts, kinds);
+            let count = count.min(hosts / 2);
+            let cut = Cut::new(&problem.dense, count, items.div_ceil(count));
+            let lists = cut.lists();
+            prop_assert!(lists.iter().all(|(_, hosts)| !hosts.is_empty()));
+            prop_assert_eq!(lists.iter().map(|(items, _)| items.len()).sum::<usize>(), items);
+            prop_assert_eq!(lists.iter().map(|(_, hosts)| hosts.len()).sum::<usize>(), hosts);
+            let pairs = cut.pairs(&mut Pcg::new(seed, 0));
+            let together = |a: usize, b: usize, of: &[u32]| of[a] == of[b];
+            for item in 1..items {
+                let before = together(item - 1, item, &cut.of_item);
+                prop_assert!(!before || together(item - 1, item, &pairs.of_item));
+            }
+        }
     }
 }

@@ -68,7 +68,9 @@ impl<'a> Plan<'a> {
             raw.group_moves(p.group_move_cost, compact(&groups).0);
         }
         for partition in &p.partitions {
-            raw.partition(compact(&hosts.iter().map(|&host| partition.of[host as usize]).collect::<Vec<_>>()).0);
+            raw.partition(
+                compact(&hosts.iter().map(|&host| partition.of[host as usize]).collect::<Vec<_>>()).0,
+            );
         }
         self.add_rules(&mut raw, number, items, hosts);
         Shard { problem: Problem::from_dense(raw.assemble()), items, hosts }
@@ -125,19 +127,26 @@ impl<'a> Plan<'a> {
                 DenseRule::Together { group, partition } => {
                     DenseRule::Together { group: of(group), partition: *partition }
                 }
-                DenseRule::Spread { group, partition, min, max_skew } => {
-                    DenseRule::Spread { group: of(group), partition: *partition, min: *min, max_skew: *max_skew }
-                }
+                DenseRule::Spread { group, partition, min, max_skew } => DenseRule::Spread {
+                    group: of(group),
+                    partition: *partition,
+                    min: *min,
+                    max_skew: *max_skew,
+                },
                 DenseRule::Need { group, provider, partition } => {
                     DenseRule::Need { group: of(group), provider: of(provider), partition: *partition }
                 }
                 DenseRule::Disjoint { groups, partition } => {
                     DenseRule::Disjoint { groups: groups.iter().map(of).collect(), partition: *partition }
                 }
-                DenseRule::Fence { group, hosts } => DenseRule::Fence { group: of(group), hosts: flags(hosts) },
+                DenseRule::Fence { group, hosts } => {
+                    DenseRule::Fence { group: of(group), hosts: flags(hosts) }
+                }
                 DenseRule::Root { group } => DenseRule::Root { group: of(group) },
                 DenseRule::Lonely { group } => DenseRule::Lonely { group: of(group) },
-                DenseRule::MaxOnline { hosts, .. } => DenseRule::MaxOnline { hosts: flags(hosts), max: count },
+                DenseRule::MaxOnline { hosts, .. } => {
+                    DenseRule::MaxOnline { hosts: flags(hosts), max: count }
+                }
                 DenseRule::Quota { amounts, hosts, .. } => DenseRule::Quota {
                     amounts: amounts.iter().filter_map(|&(item, n)| Some((inside(item)?, n))).collect(),
                     hosts: flags(hosts),
@@ -154,7 +163,10 @@ impl<'a> Plan<'a> {
                 DenseRule::MaxMoves { .. } => DenseRule::MaxMoves { max: count },
                 DenseRule::Custom(rule) => {
                     let numbers = outside.get_or_insert_with(|| Arc::new(numbers_of(p, items, hosts)));
-                    DenseRule::Custom(Arc::new(Inside { rule: Arc::clone(rule), numbers: Arc::clone(numbers) }))
+                    DenseRule::Custom(Arc::new(Inside {
+                        rule: Arc::clone(rule),
+                        numbers: Arc::clone(numbers),
+                    }))
                 }
             };
             raw.rule(Arc::clone(&lowered.name), lowered.weight, rule);
@@ -215,7 +227,8 @@ fn concerned(p: &Dense, cut: &Cut, rule: &DenseRule) -> Vec<(u32, i64)> {
             sums(*max, &mut amounts.iter().map(|&(item, amount)| (cut.of_item[item as usize], amount)))
         }
         DenseRule::MaxMoves { max } => {
-            let homes = cut.of_item.iter().zip(&p.home).map(|(&shard, &home)| (shard, i64::from(home != NONE)));
+            let homes =
+                cut.of_item.iter().zip(&p.home).map(|(&shard, &home)| (shard, i64::from(home != NONE)));
             sums(i64::from(*max), &mut { homes })
         }
     }
@@ -249,7 +262,8 @@ fn compact(values: &[u32]) -> (Vec<u32>, Vec<u32>) {
 
 /// The distances between some hosts.
 fn restrict(distances: &Distances, hosts: &[u32]) -> Distances {
-    let (point, points) = compact(&hosts.iter().map(|&host| distances.point[host as usize]).collect::<Vec<_>>());
+    let (point, points) =
+        compact(&hosts.iter().map(|&host| distances.point[host as usize]).collect::<Vec<_>>());
     let row = distances.points as usize;
     let between = |a: u32, b: u32| distances.table[a as usize * row + b as usize];
     Distances {

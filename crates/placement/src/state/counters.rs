@@ -4,7 +4,8 @@ use super::Delta;
 use crate::compile::{Check, Counter, Force};
 use crate::dense::{Dense, NONE};
 
-/// For each counter: items in each part, parts in use, items placed.
+/// For each counter: items in each part, parts in use, items placed. Sparse counters have no table of parts: their members
+/// are looked up where they are.
 #[derive(Clone, Debug)]
 pub(crate) struct Counts {
     count: Vec<u32>,
@@ -12,6 +13,13 @@ pub(crate) struct Counts {
     placed: Vec<u32>,
     /// For disjoint groups: how many of them are present in each part.
     presence: Vec<u32>,
+}
+
+/// The problem, and where its items are.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) p: &'a Dense,
+    pub(super) host_of: &'a [u32],
 }
 
 /// One item leaving a part and entering another; `NONE` = nowhere.
@@ -31,7 +39,7 @@ impl Force {
 impl Counts {
     pub(super) fn empty(p: &Dense) -> Self {
         Self {
-            count: vec![0; p.tables.counts as usize],
+            count: vec![0; p.tables.counts],
             distinct: vec![0; p.tables.counters.len()],
             placed: vec![0; p.tables.counters.len()],
             presence: vec![0; p.tables.presences as usize],
@@ -39,13 +47,14 @@ impl Counts {
     }
 
     #[inline]
-    pub(super) fn delta(&self, p: &Dense, item: u32, from: u32, to: u32, delta: &mut Delta) {
+    pub(super) fn delta(&self, at: Place<'_>, item: u32, from: u32, to: u32, delta: &mut Delta) {
+        let p = at.p;
         for &ix in p.tables.counters_of.row(item) {
             let counter = &p.tables.counters[ix as usize];
             let step = step(p, counter, from, to);
             if step.from != step.to {
                 for check in &p.tables.checks[counter.checks.0 as usize..counter.checks.1 as usize] {
-                    delta.add(self.check(p, ix, counter, check, step));
+                    delta.add(self.check(at, ix, counter, check, step));
                 }
             }
         }
@@ -56,14 +65,22 @@ impl Counts {
     }
 
     #[inline]
-    fn at(&self, counter: &Counter, part: u32) -> u32 {
-        self.count[(counter.offset + part) as usize]
+    fn at(&self, at: Place<'_>, ix: u32, counter: &Counter, part: u32) -> u32 {
+        if !counter.sparse {
+            return self.count[counter.offset + part as usize];
+        }
+        let of = &at.p.partitions[counter.partition as usize].of;
+        let inside = |&&member: &&u32| {
+            let host = at.host_of[member as usize];
+            host != NONE && of[host as usize] == part
+        };
+        at.p.tables.members.row(ix).iter().filter(inside).count() as u32
     }
 
     #[inline]
-    fn check(&self, p: &Dense, ix: u32, counter: &Counter, check: &Check, step: Step) -> Delta {
-        let leaves = (step.from != NONE).then(|| self.at(counter, step.from));
-        let enters = (step.to != NONE).then(|| self.at(counter, step.to));
+    fn check(&self, at: Place<'_>, ix: u32, counter: &Counter, check: &Check, step: Step) -> Delta {
+        let leaves = (step.from != NONE).then(|| self.at(at, ix, counter, step.from));
+        let enters = (step.to != NONE).then(|| self.at(at, ix, counter, step.to));
         match *check {
             Check::Limit { max, force } => {
                 let degree =
@@ -85,23 +102,24 @@ impl Counts {
                 if max_skew != NONE {
                     let still = Step { from: NONE, to: NONE };
                     degree +=
-                        self.skew_over(counter, max_skew, step) - self.skew_over(counter, max_skew, still);
+                        self.skew_over(at, ix, max_skew, step) - self.skew_over(at, ix, max_skew, still);
                 }
                 force.times(degree)
             }
             Check::NeedsOf { provider, force } => {
-                let provider = &p.tables.counters[provider as usize];
-                let missing = |part: u32| i64::from(part != NONE && self.at(provider, part) == 0);
+                let counter = &at.p.tables.counters[provider as usize];
+                let missing =
+                    |part: u32| i64::from(part != NONE && self.at(at, provider, counter, part) == 0);
                 force.times(missing(step.to) - missing(step.from))
             }
             Check::ProviderFor { requirer, force } => {
-                let requirer = &p.tables.counters[requirer as usize];
+                let counter = &at.p.tables.counters[requirer as usize];
                 let mut degree = 0;
                 if leaves == Some(1) {
-                    degree += i64::from(self.at(requirer, step.from));
+                    degree += i64::from(self.at(at, requirer, counter, step.from));
                 }
                 if enters == Some(0) {
-                    degree -= i64::from(self.at(requirer, step.to));
+                    degree -= i64::from(self.at(at, requirer, counter, step.to));
                 }
                 force.times(degree)
             }
@@ -115,17 +133,35 @@ impl Counts {
     }
 
     /// How far the difference of the fullest and the emptiest part is above the limit after a step.
-    fn skew_over(&self, counter: &Counter, max_skew: u32, step: Step) -> i64 {
+    fn skew_over(&self, at: Place<'_>, ix: u32, max_skew: u32, step: Step) -> i64 {
+        let counter = &at.p.tables.counters[ix as usize];
+        let count = |part: u32| {
+            self.at(at, ix, counter, part) + u32::from(part == step.to) - u32::from(part == step.from)
+        };
         let (mut least, mut most) = (u32::MAX, 0);
-        for part in 0..counter.parts {
-            let n = self.at(counter, part) + u32::from(part == step.to) - u32::from(part == step.from);
+        let mut see = |part: u32| {
+            let n = count(part);
             least = least.min(n);
             most = most.max(n);
+        };
+        if counter.sparse {
+            // more parts than members, so some part is empty
+            let of = &at.p.partitions[counter.partition as usize].of;
+            let hosts = at.p.tables.members.row(ix).iter().map(|&member| at.host_of[member as usize]);
+            hosts.filter(|&host| host != NONE).for_each(|host| see(of[host as usize]));
+            if step.to != NONE {
+                see(step.to);
+            }
+            least = 0;
+        } else {
+            (0..counter.parts).for_each(see);
         }
         i64::from(most.saturating_sub(least).saturating_sub(max_skew))
     }
 
-    pub(super) fn commit(&mut self, p: &Dense, item: u32, from: u32, to: u32) {
+    /// Follows an item; called before it is entered at its new place.
+    pub(super) fn commit(&mut self, at: Place<'_>, item: u32, from: u32, to: u32) {
+        let p = at.p;
         for &ix in p.tables.counters_of.row(item) {
             let counter = &p.tables.counters[ix as usize];
             let step = step(p, counter, from, to);
@@ -137,19 +173,21 @@ impl Counts {
             let mut emptied = NONE;
             let mut filled = NONE;
             if step.from != NONE {
-                let count = &mut self.count[(counter.offset + step.from) as usize];
-                *count -= 1;
-                if *count == 0 {
+                if self.at(at, ix, counter, step.from) == 1 {
                     self.distinct[ix as usize] -= 1;
                     emptied = step.from;
                 }
+                if !counter.sparse {
+                    self.count[counter.offset + step.from as usize] -= 1;
+                }
             }
             if step.to != NONE {
-                let count = &mut self.count[(counter.offset + step.to) as usize];
-                *count += 1;
-                if *count == 1 {
+                if self.at(at, ix, counter, step.to) == 0 {
                     self.distinct[ix as usize] += 1;
                     filled = step.to;
+                }
+                if !counter.sparse {
+                    self.count[counter.offset + step.to as usize] += 1;
                 }
             }
             for check in &p.tables.checks[counter.checks.0 as usize..counter.checks.1 as usize] {
