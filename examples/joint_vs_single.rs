@@ -1,6 +1,6 @@
 //! Whole stacks against one by one: places every manifest of a folder both ways on the same infrastructure.
 //!
-//! `cargo run --release --example joint_vs_single -- [FOLDER]`
+//! `cargo run --release --example joint_vs_single -- [FOLDER]`; without one, the manifests of the data folder
 //!
 //! Edges get a seeded traffic, components without requests a small one; stacks without edges are left out. The last
 //! line of standard output is one line of JSON.
@@ -15,11 +15,12 @@ use vm_ecosystem::model::{
 };
 use vm_ecosystem::placement::{COST_PER_MICRO, Problem, Settings, check, solve, solve_one_by_one};
 
-const USAGE: &str = "usage: joint_vs_single FOLDER [--seed N]";
+const USAGE: &str = "usage: joint_vs_single [FOLDER] [--seed N]";
 
 fn main() {
-    let arguments = Arguments::read(USAGE, 1, &["seed"]);
-    let folder = &arguments.positional[0];
+    let arguments = Arguments::read_between(USAGE, 0..=1, &["seed"]);
+    let data = std::env::var("VM_ECOSYSTEM_DATA").unwrap_or_else(|_| "../shared/data".to_owned());
+    let folder = &arguments.positional.first().cloned().unwrap_or_else(|| format!("{data}/manifests"));
     let settings = Settings::default().with_seed(arguments.number("seed", 0));
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .unwrap_or_else(|error| fail(format!("{folder}: {error}")))

@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of moves from seconds")]
 
 use std::io::{Read, Write};
+use std::ops::RangeInclusive;
 use std::time::Instant;
 use vm_ecosystem::placement::{Problem, Search, Settings, Solution};
 
@@ -21,6 +22,11 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Reads the command line; only the named options are known.
     pub(crate) fn read(usage: &str, positional_count: usize, known: &[&str]) -> Self {
+        Self::read_between(usage, positional_count..=positional_count, known)
+    }
+
+    /// Like [`read`](Self::read) with a number of positional arguments that may vary.
+    pub(crate) fn read_between(usage: &str, positional_count: RangeInclusive<usize>, known: &[&str]) -> Self {
         let (mut positional, mut options) = (Vec::new(), Vec::new());
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
@@ -40,8 +46,12 @@ impl Arguments {
                 positional.push(argument);
             }
         }
-        if positional.len() != positional_count {
-            fail(format!("{} arguments given, expected {positional_count}; {usage}", positional.len()));
+        if !positional_count.contains(&positional.len()) {
+            fail(format!(
+                "{} arguments given, expected {}; {usage}",
+                positional.len(),
+                positional_count.end()
+            ));
         }
         Self { positional, options }
     }

@@ -4,10 +4,12 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ecosystem_core::Weight;
 use ecosystem_placement::{
-    DenseBuilder, DenseHost, DenseItem, DenseRule, Dimension, Distances, Fleet, Policy, Problem, Search,
-    Settings, solve,
+    DenseBuilder, DenseHost, DenseItem, DenseRule, Dimension, Distances, Fleet, Live, Policy, Problem,
+    Search, Settings, solve,
 };
 use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A small linear congruential generator; the numbers only have to look mixed.
 fn numbers(seed: u64) -> impl FnMut(u64) -> i64 {
@@ -101,5 +103,100 @@ fn arrivals(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, moves, stacks, arrivals);
+/// A live fleet: applications of six replicas that call each other, with rules of most kinds, on well-filled hosts.
+fn fleet(hosts: u32) -> Problem {
+    let mut next = numbers(5);
+    let mut below = move |n: u32| u32::try_from(next(u64::from(n))).unwrap();
+    let mut raw = DenseBuilder::new(
+        ["cpu", "memory", "network", "disk"]
+            .map(|name| Dimension { name: name.into(), ..Dimension::default() }),
+    );
+    for host in 0..hosts {
+        let open_cost = 400 + i64::from(host % 7) * 30;
+        raw.host(DenseHost { capacity: vec![48, 128, 1_000, 25], open_cost, ..DenseHost::default() });
+    }
+    let racks = hosts.div_ceil(20);
+    let zones: Vec<u32> = (0..hosts).map(|h| h / 20 % 4).collect();
+    let (by_host, by_zone) = (raw.partition((0..hosts).collect()), raw.partition(zones));
+    let by_rack = raw.partition((0..hosts).map(|h| h / 20).collect());
+    let labelled: Arc<[bool]> = (0..hosts).map(|h| h % 3 != 0).collect();
+    let items = hosts * 6;
+    for item in 0..items {
+        let demand = [1 + below(8), 2 + below(24), 10 + below(100), 1 + below(3)].map(i64::from).to_vec();
+        raw.item(DenseItem { demand, ..DenseItem::default() });
+        if item % 6 > 0 {
+            raw.edge(item - 1 - below(item % 6), item, i64::from(1 + below(20)));
+        }
+    }
+    let soft = Weight::Soft(200);
+    for first in (0..items - 5).step_by(6) {
+        let replicas = raw.group(vec![first + 3, first + 4, first + 5]);
+        raw.rule("apart", Weight::Hard, DenseRule::Limit { group: replicas, partition: by_host, max: 1 });
+        let spread = DenseRule::Spread { group: replicas, partition: by_zone, min: 2, max_skew: Some(2) };
+        raw.rule("spread", Weight::Hard, spread);
+        let (front, back) = (raw.group(vec![first]), raw.group(vec![first + 1]));
+        raw.rule("need", soft, DenseRule::Need { group: front, provider: back, partition: by_zone });
+        let pair = raw.group(vec![first, first + 2]);
+        raw.rule("together", soft, DenseRule::Together { group: pair, partition: by_rack });
+        if first % 5 == 0 {
+            raw.rule("labels", Weight::Hard, DenseRule::Fence { group: front, hosts: Arc::clone(&labelled) });
+        }
+        raw.rule("latency", Weight::Hard, DenseRule::Near { pairs: vec![(first, first + 1)], max: 40 });
+    }
+    let everywhere: Arc<[bool]> = vec![true; hosts as usize].into();
+    let amounts = (0..items / 10).map(|item| (item, 1)).collect();
+    raw.rule(
+        "quota",
+        Weight::Hard,
+        DenseRule::Quota { amounts, hosts: Arc::clone(&everywhere), max: 1 << 40 },
+    );
+    raw.rule("online", Weight::Hard, DenseRule::MaxOnline { hosts: everywhere, max: hosts - 1 });
+    let alone = raw.group(vec![0]);
+    raw.rule("lonely", Weight::Hard, DenseRule::Lonely { group: alone });
+    let table = |far: i64| {
+        (0..racks * racks)
+            .map(|k| (k / racks, k % racks))
+            .map(|(a, b)| {
+                if a == b {
+                    1
+                } else if a % 4 == b % 4 {
+                    5
+                } else {
+                    far
+                }
+            })
+            .collect()
+    };
+    let point: Vec<u32> = (0..hosts).map(|h| h / 20).collect();
+    raw.distances(Distances { point: point.clone(), table: table(30), points: racks, same_host: 0 });
+    raw.latencies(Distances { point, table: table(30), points: racks, same_host: 0 });
+    raw.build().unwrap()
+}
+
+/// One arrival at a time with rules; besides the mean, what the slowest hundredth takes.
+fn arrivals_with_rules(c: &mut Criterion) {
+    for hosts in [10_000, 100_000] {
+        let problem = fleet(hosts);
+        let items = u32::try_from(problem.items()).unwrap();
+        let mut live = Live::new(&problem, &[]);
+        let placed = (0..items).filter(|&item| live.place(item).unwrap().is_some()).count();
+        assert!(placed * 10 > problem.items() * 9, "{placed} of {items} placed");
+        let mut next = numbers(9);
+        let mut arrive = |live: &mut Live<'_>| {
+            let item = u32::try_from(next(u64::from(items))).unwrap();
+            live.remove(item).unwrap();
+            let started = Instant::now();
+            black_box(live.place(item).unwrap());
+            started.elapsed()
+        };
+        let mut times: Vec<Duration> = (0..5_000).map(|_| arrive(&mut live)).collect();
+        times.sort_unstable();
+        println!("arrival with rules, {hosts} hosts: median {:?}, p99 {:?}", times[2_500], times[4_950]);
+        c.bench_function(&format!("arrival_with_rules/{hosts}_hosts_4_dims"), |b| {
+            b.iter_custom(|rounds| (0..rounds).map(|_| arrive(&mut live)).sum());
+        });
+    }
+}
+
+criterion_group!(benches, moves, stacks, arrivals, arrivals_with_rules);
 criterion_main!(benches);

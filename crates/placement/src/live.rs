@@ -10,7 +10,7 @@ use crate::problem::Problem;
 use crate::state::{Delta, State};
 
 /// Hosts with room that are evaluated in full for one arrival once a host has been found.
-const LOOKS: usize = 512;
+const LOOKS: usize = 256;
 /// Sweeps over an arriving stack after its members have places.
 const SWEEPS: usize = 8;
 
@@ -118,7 +118,7 @@ impl<'p> Live<'p> {
     /// a hard rule.
     ///
     /// Hosts are visited rack by rack in the order of what the distance to the item's partners costs at least, until no
-    /// later rack can be better; with one host found, after 512 evaluated hosts. O(edges · racks + racks · log racks), then
+    /// later rack can be better; with one host found, after 256 evaluated hosts. O(edges · racks + racks · log racks), then
     /// the hosts; without partners hosts in use come first.
     pub fn choose(&mut self, item: u32) -> Result<Option<u32>, ProblemError> {
         self.known(item)?;
@@ -401,7 +401,9 @@ fn largest_gain(state: &State<'_>, item: u32) -> Option<i64> {
         for check in &p.tables.checks[from as usize..to as usize] {
             gain = gain.saturating_add(match *check {
                 Check::Spread { force, .. } => 2 * force.cost,
-                Check::ProviderFor { requirer, force } => force.cost.saturating_mul(state.placed(requirer)),
+                Check::ProviderFor { requirer, force } => {
+                    force.cost.saturating_mul(state.unprovided(requirer, ix))
+                }
                 _ => 0,
             });
         }

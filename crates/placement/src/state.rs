@@ -391,9 +391,9 @@ impl<'p> State<'p> {
         self.load[h] = load;
     }
 
-    /// Items of a counter that are placed.
-    pub(crate) fn placed(&self, counter: u32) -> i64 {
-        self.counts.placed(counter)
+    /// At least so many items of one counter as are in parts without an item of another.
+    pub(crate) fn unprovided(&self, requirer: u32, provider: u32) -> i64 {
+        self.counts.unprovided(Place { p: self.p, host_of: &self.host_of }, requirer, provider)
     }
 
     /// Overload and balance cost of a host whose use grew by `change` in each dimension. Sums are below 2⁶² by

@@ -15,6 +15,9 @@ pub(crate) struct Counts {
     presence: Vec<u32>,
 }
 
+/// Parts that are looked at one by one.
+const PARTS_LOOKED_AT: u32 = 64;
+
 /// The problem, and where its items are.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -60,8 +63,15 @@ impl Counts {
         }
     }
 
-    pub(super) fn placed(&self, counter: u32) -> i64 {
-        i64::from(self.placed[counter as usize])
+    /// Items of `requirer` in parts without an item of `provider`; all its items where there are very many parts.
+    pub(super) fn unprovided(&self, at: Place<'_>, requirer: u32, provider: u32) -> i64 {
+        let (needs, has) =
+            (&at.p.tables.counters[requirer as usize], &at.p.tables.counters[provider as usize]);
+        if needs.parts > PARTS_LOOKED_AT {
+            return i64::from(self.placed[requirer as usize]);
+        }
+        let empty = (0..needs.parts).filter(|&part| self.at(at, provider, has, part) == 0);
+        empty.map(|part| i64::from(self.at(at, requirer, needs, part))).sum()
     }
 
     #[inline]
