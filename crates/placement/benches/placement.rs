@@ -1,5 +1,11 @@
 //! Speed of the search and of single arrivals.
 #![allow(clippy::unwrap_used, reason = "fixtures fail loudly")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "percentiles of single arrivals are measured and printed here"
+)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ecosystem_core::Weight;

@@ -268,7 +268,9 @@ impl<'p> Live<'p> {
         if partners.is_empty() {
             look.hosts_in_use();
         } else {
-            partners.iter().for_each(|&host| look.at(host));
+            for &host in &partners {
+                look.at(host);
+            }
             look.racks(&mut near, &mut order);
         }
         let best = look.best;

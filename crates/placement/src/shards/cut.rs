@@ -98,7 +98,9 @@ fn deal_hosts(p: &Dense, count: usize) -> Vec<u32> {
         // there and back again, so that no shard always gets the smaller one
         let (lap, at) = (place / count, place % count);
         let shard = if lap % 2 == 0 { at } else { count - 1 - at } as u32;
-        hosts.iter().for_each(|&host| shard_of[host as usize] = shard);
+        for &host in *hosts {
+            shard_of[host as usize] = shard;
+        }
     }
     shard_of
 }

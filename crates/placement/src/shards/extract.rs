@@ -54,7 +54,9 @@ impl<'a> Plan<'a> {
         let mut raw = DenseBuilder::new(p.dimension.iter().cloned());
         self.add_hosts(&mut raw, number, hosts);
         add_items(p, &mut raw, items, hosts);
-        p.balances.iter().for_each(|&balance| raw.balance(balance));
+        for &balance in &p.balances {
+            raw.balance(balance);
+        }
         raw.distances(restrict(&p.distance, hosts));
         raw.latencies(restrict(&p.latency, hosts));
         if !p.move_table.is_empty() {
@@ -202,7 +204,9 @@ fn concerned(p: &Dense, cut: &Cut, rule: &DenseRule) -> Vec<(u32, i64)> {
     let members = |group: &GroupIx| p.groups[group.0 as usize].iter().copied();
     let sums = |max: i64, amounts: &mut dyn Iterator<Item = (u32, i64)>| -> Vec<(u32, i64)> {
         let mut weights = vec![0_i64; cut.count];
-        amounts.for_each(|(shard, amount)| weights[shard as usize] += amount);
+        for (shard, amount) in amounts {
+            weights[shard as usize] += amount;
+        }
         (0..).zip(divide(max, &weights)).collect()
     };
     match rule {
@@ -276,7 +280,9 @@ fn restrict(distances: &Distances, hosts: &[u32]) -> Distances {
 
 fn numbers_of(p: &Dense, items: &[u32], hosts: &[u32]) -> Numbers {
     let mut item_inside = vec![NONE; p.items];
-    items.iter().enumerate().for_each(|(at, &item)| item_inside[item as usize] = at as u32);
+    for (at, &item) in items.iter().enumerate() {
+        item_inside[item as usize] = at as u32;
+    }
     Numbers { item_inside, host_outside: hosts.to_vec() }
 }
 
