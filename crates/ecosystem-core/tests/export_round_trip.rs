@@ -144,6 +144,31 @@ proptest! {
     }
 }
 
+/// Found by fuzzing: what a manifest says must not become part of the structure of a file that we write.
+#[test]
+fn text_with_control_characters_is_written_as_text() {
+    let text = "version: 1\ncomponents: {a: {image: \"\\u0001x\\nb: injected\", owner: \"\\u0002.x\", labels: {k: \"\\u0003\"}}, b: }\n";
+    let map = parse("hostile.yaml", text);
+    for written in [
+        native::file(&map),
+        kubernetes::manifests(&map, &kubernetes::Settings::default()),
+        compose::file(&map),
+    ] {
+        assert_eq!(lost(&map, &parse("back.yaml", &written)), "", "{written}");
+        assert!(!written.lines().any(|line| line.trim_start().starts_with("b: injected")), "{written}");
+    }
+}
+
+/// Protocols are in lower case, as spans write them or not.
+#[test]
+fn protocols_of_spans_come_back() {
+    let spans = include_str!("data/manifest/traces-otlp.json").replace("redis\"", "ReDis\"");
+    let map = parse("spans.json", &spans);
+    assert!(map.dependencies().any(|d| &*d.protocol == "redis"));
+    assert_eq!(grounds(&parse("own.yaml", &native::file(&map))), grounds(&map));
+    assert_eq!(lost(&map, &parse("own.yaml", &native::file(&map))), "");
+}
+
 /// Any evidence but a plain declaration, with places that need quotes.
 fn inferred() -> impl Strategy<Value = Vec<Evidence>> {
     let place = ("[a-z: '#\"\\\\-]{0,6}", 0_u32..3, 0_u32..3, "[a-z.\\[\\]é ]{0,6}")

@@ -2,7 +2,7 @@
 
 use super::kubernetes::{self, Settings};
 use super::names::Names;
-use super::yaml::{self, BLOCK, RAW};
+use super::yaml::{self, BLOCK, LITERAL, RAW};
 use crate::component::Version;
 use crate::ecosystem::Ecosystem;
 use serde_json::{Map, Value, json};
@@ -29,11 +29,12 @@ pub fn chart(ecosystem: &Ecosystem, settings: &Settings<'_>) -> BTreeMap<String,
     for mut object in kubernetes::objects(ecosystem, settings) {
         let kind = object["kind"].as_str().unwrap_or_default().to_owned();
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        mark_literals(&mut object);
         if matches!(kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet" | "Job") {
             values.insert(name.clone(), parametrize(&mut object, &name));
         }
         escape_templates(&mut object);
-        let text = yaml::document(&object);
+        let text = yaml::template(&object);
         let path = format!("templates/{name}-{}.yaml", kind.to_lowercase());
         files.insert(path, text);
     }
@@ -48,17 +49,17 @@ fn parametrize(object: &mut Value, name: &str) -> Value {
     let path = |key: &str| format!("(index .Values.components {} {})", quote(name), quote(key));
     for key in ["replicas", "parallelism"] {
         if let Some(count) = object["spec"].get_mut(key) {
-            values.insert("replicas".to_owned(), count.take());
+            values.insert("replicas".to_owned(), plain(count.take()));
             *count = Value::String(format!("{RAW}{{{{ {} }}}}", path("replicas")));
         }
     }
     let container = &mut object["spec"]["template"]["spec"]["containers"][0];
     if let Some(image) = container.get_mut("image") {
-        values.insert("image".to_owned(), image.take());
+        values.insert("image".to_owned(), plain(image.take()));
         *image = Value::String(format!("{RAW}{{{{ {} | quote }}}}", path("image")));
     }
     if let Some(resources) = container.get_mut("resources") {
-        values.insert("resources".to_owned(), resources.take());
+        values.insert("resources".to_owned(), plain(resources.take()));
         *resources = Value::String(format!("{BLOCK}{}", path("resources")));
     }
     Value::Object(values)
@@ -75,6 +76,29 @@ fn escape_templates(value: &mut Value) {
         Value::Object(map) => map.values_mut().for_each(escape_templates),
         _ => {}
     }
+}
+
+/// Text of the map that begins like one of our marks is no mark.
+fn mark_literals(value: &mut Value) {
+    match value {
+        Value::String(text) if text.starts_with([RAW, BLOCK, LITERAL]) => text.insert(0, LITERAL),
+        Value::Array(items) => items.iter_mut().for_each(mark_literals),
+        Value::Object(map) => map.values_mut().for_each(mark_literals),
+        _ => {}
+    }
+}
+
+/// The value without those marks, for the file of values.
+fn plain(mut value: Value) -> Value {
+    match &mut value {
+        Value::String(text) if text.starts_with(LITERAL) => {
+            text.remove(0);
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = plain(item.take())),
+        Value::Object(map) => map.values_mut().for_each(|item| *item = plain(item.take())),
+        _ => {}
+    }
+    value
 }
 
 fn quote(text: &str) -> String {

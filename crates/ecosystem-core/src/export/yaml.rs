@@ -3,82 +3,105 @@
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// Marks a string that goes out as it is: a template expression, without quotes.
+/// In a [`template`], marks a string that goes out as it is: a template expression, without quotes.
 pub(super) const RAW: char = '\u{1}';
-/// Marks a string that goes out as `{{- toYaml <rest> | nindent <n> }}` with the indentation of its place.
+/// In a [`template`], marks a string that goes out as `{{- toYaml <rest> | nindent <n> }}` with the indentation of its place.
 pub(super) const BLOCK: char = '\u{2}';
+/// In a [`template`], stands before a string that only happens to begin like a marked one.
+pub(super) const LITERAL: char = '\u{3}';
 
 /// One document, without `---`.
 pub(super) fn document(value: &Value) -> String {
-    let mut out = String::new();
-    match value {
-        Value::Object(map) if !map.is_empty() => entries(&mut out, value, 0),
-        Value::Array(items) if !items.is_empty() => entries(&mut out, value, 0),
-        scalar => {
-            inline(&mut out, scalar, 0);
-            out.push('\n');
-        }
-    }
-    out
+    written(value, false)
 }
 
-/// The entries of a mapping or sequence, each on lines of its own.
-fn entries(out: &mut String, value: &Value, depth: usize) {
-    match value {
-        Value::Object(map) => {
-            for (key, inner) in map {
-                let _ = write!(out, "{:indent$}{}:", "", quoted(key), indent = depth);
-                below(out, inner, depth + 2);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                let _ = write!(out, "{:indent$}-", "", indent = depth);
-                if matches!(item, Value::Object(map) if !map.is_empty()) {
-                    // the first key stands beside the hyphen
-                    let mut text = String::new();
-                    entries(&mut text, item, depth + 2);
-                    out.push(' ');
-                    out.push_str(text.trim_start_matches(' '));
-                } else {
-                    below(out, item, depth + 2);
-                }
-            }
-        }
-        _ => {}
-    }
+/// One document in which marked strings are template expressions.
+pub(super) fn template(value: &Value) -> String {
+    written(value, true)
 }
 
-/// What comes after a colon or hyphen.
-fn below(out: &mut String, value: &Value, depth: usize) {
-    let nested = match value {
+fn written(value: &Value, marks: bool) -> String {
+    let mut writer = Writer { out: String::new(), marks };
+    if is_nested(value) {
+        writer.entries(value, 0);
+    } else {
+        writer.inline(value, 0);
+        writer.out.push('\n');
+    }
+    writer.out
+}
+
+fn is_nested(value: &Value) -> bool {
+    match value {
         Value::Object(map) => !map.is_empty(),
         Value::Array(items) => !items.is_empty(),
         _ => false,
-    };
-    if nested {
-        out.push('\n');
-        entries(out, value, depth);
-    } else {
-        out.push(' ');
-        inline(out, value, depth);
-        out.push('\n');
     }
 }
 
-fn inline(out: &mut String, value: &Value, depth: usize) {
-    match value {
-        Value::Object(_) => out.push_str("{}"),
-        Value::Array(_) => out.push_str("[]"),
-        Value::String(text) => match text.chars().next() {
-            Some(RAW) => out.push_str(text.trim_start_matches(RAW)),
-            Some(BLOCK) => {
-                let _ = write!(out, "{{{{- toYaml {} | nindent {depth} }}}}", text.trim_start_matches(BLOCK));
+struct Writer {
+    out: String,
+    /// Whether marks mean anything; text of a map that begins with such a character must not.
+    marks: bool,
+}
+
+impl Writer {
+    /// The entries of a mapping or sequence, each on lines of its own.
+    fn entries(&mut self, value: &Value, depth: usize) {
+        match value {
+            Value::Object(map) => {
+                for (key, inner) in map {
+                    let _ = write!(self.out, "{:indent$}{}:", "", quoted(key), indent = depth);
+                    self.below(inner, depth + 2);
+                }
             }
-            _ => out.push_str(&quoted(text)),
-        },
-        other => {
-            let _ = write!(out, "{other}");
+            Value::Array(items) => {
+                for item in items {
+                    let _ = write!(self.out, "{:indent$}-", "", indent = depth);
+                    if matches!(item, Value::Object(map) if !map.is_empty()) {
+                        // the first key stands beside the hyphen
+                        let mut inner = Self { out: String::new(), marks: self.marks };
+                        inner.entries(item, depth + 2);
+                        self.out.push(' ');
+                        self.out.push_str(inner.out.trim_start_matches(' '));
+                    } else {
+                        self.below(item, depth + 2);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What comes after a colon or hyphen.
+    fn below(&mut self, value: &Value, depth: usize) {
+        if is_nested(value) {
+            self.out.push('\n');
+            self.entries(value, depth);
+        } else {
+            self.out.push(' ');
+            self.inline(value, depth);
+            self.out.push('\n');
+        }
+    }
+
+    fn inline(&mut self, value: &Value, depth: usize) {
+        match value {
+            Value::Object(_) => self.out.push_str("{}"),
+            Value::Array(_) => self.out.push_str("[]"),
+            Value::String(text) if self.marks => {
+                if let Some(expression) = text.strip_prefix(RAW) {
+                    self.out.push_str(expression);
+                } else if let Some(path) = text.strip_prefix(BLOCK) {
+                    let _ = write!(self.out, "{{{{- toYaml {path} | nindent {depth} }}}}");
+                } else {
+                    self.out.push_str(&quoted(text.strip_prefix(LITERAL).unwrap_or(text)));
+                }
+            }
+            Value::String(text) => self.out.push_str(&quoted(text)),
+            other => {
+                let _ = write!(self.out, "{other}");
+            }
         }
     }
 }
@@ -108,6 +131,14 @@ pub(super) fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn text_that_begins_like_a_mark_stays_text() {
+        let text = json!({ "a": "\u{1}x\nb: injected", "c": "\u{2}d" });
+        assert_eq!(document(&text), "a: \"\\u0001x\\nb: injected\"\nc: \"\\u0002d\"\n");
+        let marked = json!({ "a": "\u{1}{{ .x }}", "b": "\u{3}\u{1}y" });
+        assert_eq!(template(&marked), "a: {{ .x }}\nb: \"\\u0001y\"\n");
+    }
 
     #[test]
     fn strings_that_look_like_something_else_are_quoted() {

@@ -158,7 +158,7 @@ fn edge<'a>(
         Some("batch") => CallMode::Batch,
         _ => CallMode::Synchronous,
     };
-    edge.protocol = Arc::from(text("protocol").unwrap_or_default());
+    edge.protocol = Arc::from(text("protocol").unwrap_or_default().to_ascii_lowercase());
     edge.port = number("port").and_then(|n| u16::try_from(n).ok()).filter(|&p| p > 0);
     edge.calls_per_1000_s = number("calls_per_1000_s").unwrap_or(0);
     edge.bytes_per_s = number("bytes_per_s").unwrap_or(0);

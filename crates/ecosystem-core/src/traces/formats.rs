@@ -191,7 +191,7 @@ fn peer(tags: &Tags<'_>) -> Option<Peer> {
         database.or(queue).or_else(|| get(&["rpc.system", "network.protocol.name"])).unwrap_or_default();
     Some(Peer {
         name: Arc::from(name),
-        system: Arc::from(system),
+        system: Arc::from(system.to_ascii_lowercase()),
         is_store: database.is_some(),
         is_queue: database.is_none() && queue.is_some(),
     })
