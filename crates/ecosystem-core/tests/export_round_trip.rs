@@ -159,6 +159,19 @@ fn text_with_control_characters_is_written_as_text() {
     }
 }
 
+#[test]
+fn none_of_a_resource_is_the_same_as_nothing_said() {
+    let map = parse(
+        "zero.yaml",
+        "version: 1\ncomponents: {a: {resources: {request: {gpu: 0, cpu: 1}, limit: {gpu: 0}}}, b: }\n",
+    );
+    assert_eq!(lost(&map, &parse("own.yaml", &native::file(&map))), "");
+    assert_eq!(
+        map,
+        parse("b.yaml", "version: 1\nname: zero\ncomponents: {a: {resources: {request: {cpu: 1}}}, b: }\n")
+    );
+}
+
 /// Protocols are in lower case, as spans write them or not.
 #[test]
 fn protocols_of_spans_come_back() {

@@ -100,7 +100,12 @@ impl Draft {
     }
 
     /// Adds a component. One that is known already keeps what it says and is completed by the new one.
-    pub(crate) fn add(&mut self, component: Component, place: Place, report: &mut Report) {
+    pub(crate) fn add(&mut self, mut component: Component, place: Place, report: &mut Report) {
+        let needs = &mut component.requirements;
+        for amounts in [&mut needs.request, &mut needs.limit, &mut needs.minimum, &mut needs.burst] {
+            // `gpu: 0` says as much as nothing, and is written as nothing
+            amounts.extended.retain(|_, amount| *amount > 0);
+        }
         match self.components.get_mut(&component.id) {
             None => {
                 self.components.insert(component.id.clone(), (component, place));
