@@ -1,6 +1,6 @@
-//! Detectors held against scikit-learn, PyOD, scipy and stumpy; stored and continued in the middle of a stream.
+//! Detectors held against scikit-learn, `PyOD`, scipy and stumpy; stored and continued in the middle of a stream.
 //!
-//! Numbers of `scripts/peers/anomaly_oracle.py` with scikit-learn 1.9.1, PyOD 3.6.7, scipy 1.17.1, stumpy 1.14.1.
+//! Numbers of `scripts/peers/anomaly_oracle.py` with scikit-learn 1.9.1, `PyOD` 3.6.7, scipy 1.17.1, stumpy 1.14.1.
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
@@ -181,7 +181,9 @@ fn left_matrix_profile_equals_stumpy() {
 #[test]
 fn extreme_deviates_are_those_of_the_direct_test() {
     let mut u = Uniforms(4);
-    (0..300).for_each(|_| drop(u.next()));
+    for _ in 0..300 {
+        u.next();
+    }
     let mut values: Vec<f64> = (0..50).map(|_| u.next()).collect();
     values.extend([3.0, -2.5, 2.2, 5.0]);
     assert_eq!(hybrid_esd(&values, 8, 0.05).unwrap(), [53, 51, 50, 52]);
@@ -215,7 +217,9 @@ fn every_detector_puts_a_gross_outlier_first_and_survives_wild_rows() {
     let settings = AutoencoderSettings::default().with_hidden(&[8, 3, 8]).with_rounds(20);
     one("autoencoder", Autoencoder::fit(&t, &settings).unwrap());
     let mut forest = RandomCutForest::new(4, &RandomCutSettings::default()).unwrap();
-    t.iter().for_each(|r| drop(forest.score_row(r)));
+    for row in &t {
+        forest.score_row(row).unwrap();
+    }
     one("random cut", forest);
 }
 

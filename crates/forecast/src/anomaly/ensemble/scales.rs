@@ -21,7 +21,7 @@ impl Scales {
     pub(super) fn new(widths: &[usize]) -> Self {
         let capacity = widths.iter().copied().max().unwrap_or(1).max(1);
         Self {
-            ring: Vec::new(),
+            ring: Vec::with_capacity(capacity),
             capacity,
             next: 0,
             anchor: 0.0,
