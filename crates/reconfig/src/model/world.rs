@@ -270,6 +270,11 @@ impl World {
             }
             ActionKind::Stop { replica, host } => {
                 self.active.remove(&(replica.clone(), host.clone()));
+                // A start that was not begun before a later stop of the same replica there is not begun any more.
+                let (own, on) = (replica.clone(), host.clone());
+                self.orders.retain(|_, it| {
+                    !matches!(&it.kind, ActionKind::Start { replica, host, .. } if *replica == own && *host == on)
+                });
             }
             ActionKind::Probe { replica, host } => {
                 let runs = self.active.contains(&(replica.clone(), host.clone()));
