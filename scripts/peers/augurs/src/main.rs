@@ -95,11 +95,14 @@ fn text(path: &Path) -> Outcome<String> {
 
 fn protocol(file: &Path) -> Outcome<Protocol> {
     let all: serde_json::Value = serde_json::from_str(&text(&file.with_file_name("datasets.json"))?)?;
-    let name = file.file_name().and_then(|n| n.to_str()).and_then(|n| n.split('.').next()).unwrap_or_default();
+    let name =
+        file.file_name().and_then(|n| n.to_str()).and_then(|n| n.split('.').next()).unwrap_or_default();
     let entry = all.get(name).ok_or_else(|| format!("`{name}` is not in datasets.json"))?;
     let number = |value: &serde_json::Value| value.as_u64().and_then(|v| usize::try_from(v).ok());
-    let need = |key: &str| entry.get(key).and_then(number).ok_or_else(|| format!("`{name}.{key}` is missing"));
-    let seasons = entry.get("seasons").and_then(|s| s.as_array()).into_iter().flatten().filter_map(number).collect();
+    let need =
+        |key: &str| entry.get(key).and_then(number).ok_or_else(|| format!("`{name}.{key}` is missing"));
+    let seasons =
+        entry.get("seasons").and_then(|s| s.as_array()).into_iter().flatten().filter_map(number).collect();
     Ok(Protocol { seasons, horizon: need("horizon")?, m: need("m_mase")? })
 }
 
