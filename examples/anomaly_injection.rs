@@ -219,8 +219,8 @@ fn files(folder: &str) -> Vec<String> {
 }
 
 fn is_csv(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name.ends_with(".csv") || name.ends_with(".csv.gz")
+    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    std::path::Path::new(plain).extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"))
 }
 
 fn azure(path: &str, found: &mut Vec<Base>) {

@@ -146,7 +146,7 @@ impl Base {
     }
 }
 
-/// A generator for placements (SplitMix64; Steele, Lea & Flood 2014).
+/// A generator for placements (`SplitMix64`; Steele, Lea & Flood 2014).
 pub(crate) struct Places(pub(crate) u64);
 
 impl Places {
