@@ -139,7 +139,9 @@ fn application(
             let caller = &services[numbers.below(ix as u32) as usize];
             let traffic = i64::from(1 + numbers.below(20)).pow(2) / 8 + 1;
             for &from in caller {
-                members.iter().for_each(|&to| raw.edge(from, to, traffic));
+                for &to in members {
+                    raw.edge(from, to, traffic);
+                }
             }
         }
         if members.len() > 1 {
@@ -155,15 +157,14 @@ fn application(
 
 /// One for another host, three for another rack, more for another zone.
 fn distances(racks: u32, zone_of: impl Fn(u32) -> u32, point: Vec<u32>, numbers: &mut Numbers) -> Distances {
-    let mut zones = [[0_i64; ZONES as usize]; ZONES as usize];
-    for a in 0..ZONES as usize {
-        for b in 0..a {
-            zones[a][b] = i64::from(6 + numbers.below(35));
-            zones[b][a] = zones[a][b];
-        }
+    let mut zones = vec![0_i64; (ZONES * ZONES) as usize];
+    for (a, b) in (0..ZONES).flat_map(|a| (0..a).map(move |b| (a, b))) {
+        let far = i64::from(6 + numbers.below(35));
+        zones[(a * ZONES + b) as usize] = far;
+        zones[(b * ZONES + a) as usize] = far;
     }
     let between =
-        |a: u32, b: u32| zones[zone_of(a) as usize][zone_of(b) as usize] + if a == b { 1 } else { 3 };
+        |a: u32, b: u32| zones[(zone_of(a) * ZONES + zone_of(b)) as usize] + if a == b { 1 } else { 3 };
     let table =
         (0..racks).flat_map(|a| (0..racks).map(move |b| (a, b))).map(|(a, b)| between(a, b)).collect();
     Distances { point, table, points: racks, same_host: 0 }
