@@ -114,6 +114,8 @@ examples() {
     echo "-- $example"
     "target/release/examples/$example"
   done
+  echo "-- joint_vs_single"
+  target/release/examples/joint_vs_single
 }
 
 # Each crate alone, so that feature unification hides nothing.
