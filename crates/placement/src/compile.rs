@@ -282,22 +282,30 @@ fn finish_counters(dense: &Dense, tables: &mut Tables, set: &CounterSet) {
 }
 
 fn compile_fences(dense: &Dense, tables: &mut Tables) {
-    let fences: Vec<(&GroupIx, &Arc<[bool]>, Force)> = dense
-        .rules
-        .iter()
-        .filter_map(|lowered| match &lowered.rule {
-            DenseRule::Fence { group, hosts } => Some((group, hosts, Force::from(lowered.weight))),
-            _ => None,
-        })
-        .collect();
+    // rules that say the same of the hosts are one fence, so that classes stay few where each application has its rule
+    let mut fences: Vec<(&[bool], Force)> = Vec::new();
+    let mut known: BTreeMap<(&[bool], i64, i64), u32> = BTreeMap::new();
+    let mut by_pointer: BTreeMap<(*const bool, i64, i64), u32> = BTreeMap::new();
+    let mut of_item: Vec<Vec<u32>> = vec![Vec::new(); dense.items];
+    for lowered in &dense.rules {
+        let DenseRule::Fence { group, hosts } = &lowered.rule else { continue };
+        let force = Force::from(lowered.weight);
+        let ix = *by_pointer.entry((hosts.as_ptr(), force.hard, force.cost)).or_insert_with(|| {
+            *known.entry((hosts, force.hard, force.cost)).or_insert_with(|| {
+                fences.push((hosts, force));
+                (fences.len() - 1) as u32
+            })
+        });
+        for &item in &dense.groups[group.0 as usize] {
+            of_item[item as usize].push(ix);
+        }
+    }
     if fences.is_empty() {
         return;
     }
-    let mut of_item: Vec<Vec<u32>> = vec![Vec::new(); dense.items];
-    for (ix, (group, ..)) in fences.iter().enumerate() {
-        for &item in &dense.groups[group.0 as usize] {
-            of_item[item as usize].push(ix as u32);
-        }
+    // an item may be in two rules that say the same: its list keeps both, so that the degrees add up
+    for list in &mut of_item {
+        list.sort_unstable();
     }
     let mut classes: BTreeMap<&[u32], u32> = BTreeMap::new();
     for list in &of_item {
@@ -312,7 +320,7 @@ fn compile_fences(dense: &Dense, tables: &mut Tables) {
     tables.fence_cost = vec![0; classes.len() * dense.hosts];
     for (list, &class) in &classes {
         for &ix in *list {
-            let (_, hosts, force) = &fences[ix as usize];
+            let (hosts, force) = &fences[ix as usize];
             for (host, _) in hosts.iter().enumerate().filter(|(_, allowed)| !**allowed) {
                 tables.fence_hard[class as usize * dense.hosts + host] += force.hard;
                 tables.fence_cost[class as usize * dense.hosts + host] += force.cost;

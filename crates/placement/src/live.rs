@@ -10,7 +10,9 @@ use crate::problem::Problem;
 use crate::state::{Delta, State};
 
 /// Hosts with room that are evaluated in full for one arrival once a host has been found.
-const LOOKS: usize = 256;
+const LOOKS: usize = 128;
+/// Of these, hosts that can only be as good as the best so far and leave less room.
+const TIES: usize = 40;
 /// Sweeps over an arriving stack after its members have places.
 const SWEEPS: usize = 8;
 
@@ -118,7 +120,7 @@ impl<'p> Live<'p> {
     /// a hard rule.
     ///
     /// Hosts are visited rack by rack in the order of what the distance to the item's partners costs at least, until no
-    /// later rack can be better; with one host found, after 256 evaluated hosts. O(edges · racks + racks · log racks), then
+    /// later rack can be better; with one host found, after 128 evaluated hosts. O(edges · racks + racks · log racks), then
     /// the hosts; without partners hosts in use come first.
     pub fn choose(&mut self, item: u32) -> Result<Option<u32>, ProblemError> {
         self.known(item)?;
@@ -259,7 +261,7 @@ impl<'p> Live<'p> {
     fn best_host(&mut self, item: u32, any: bool) -> Best {
         let (mut near, mut order) = (std::mem::take(&mut self.near), std::mem::take(&mut self.order));
         let p = self.state.p;
-        let mut look = Look { live: self, item, any, best: None, looks: 0 };
+        let mut look = Look { live: self, item, any, best: None, looks: 0, ties: 0 };
         let partners: Vec<u32> = p
             .edges(item)
             .map(|(other, _)| look.live.state.host_of[other as usize])
@@ -286,6 +288,7 @@ struct Look<'a, 'p> {
     any: bool,
     best: Best,
     looks: usize,
+    ties: usize,
 }
 
 impl Look<'_, '_> {
@@ -297,6 +300,7 @@ impl Look<'_, '_> {
         }
         self.looks += 1;
         let delta = state.delta(self.item, host);
+        self.ties += usize::from(self.best.is_some_and(|(least, ..)| delta == least));
         if delta.hard > 0 && !self.any {
             return;
         }
@@ -314,7 +318,7 @@ impl Look<'_, '_> {
     }
 
     fn enough(&self) -> bool {
-        self.looks >= LOOKS && self.best.is_some_and(|(delta, ..)| delta.hard <= 0)
+        (self.looks >= LOOKS || self.ties >= TIES) && self.best.is_some_and(|(delta, ..)| delta.hard <= 0)
     }
 
     /// No partner anywhere: hosts in use, from a place that differs from item to item, then the others.
