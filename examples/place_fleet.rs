@@ -39,16 +39,20 @@ fn main() {
     let hosts: u32 = arguments.number("hosts", 20_000);
     let shard: usize = arguments.number("shard", 1_000);
     let seed: u64 = arguments.number("seed", 0);
+    let workers: u32 = arguments.number("workers", 2);
+    if !(1..=64).contains(&workers) {
+        fail(format!("option `--workers` is {workers}, expected 1 to 64; {USAGE}"));
+    }
     if components == 0 || hosts < ZONES || !(0.0..=1e6).contains(&seconds) {
         fail(format!("a fleet needs a component, {ZONES} hosts and some seconds; {USAGE}"));
     }
     let problem = fleet(components, hosts, seed);
     eprintln!("{:8.2} s  {components} components, {hosts} hosts", started.elapsed().as_secs_f64());
-    let settings = Settings::default().with_seed(seed).with_workers(arguments.number("workers", 2));
+    let settings = Settings::default().with_seed(seed).with_workers(workers);
     let solution = if shard == 0 {
         search_for(&problem, &settings, seconds, started, |_, _| {})
     } else {
-        let speed = speed(&settings, shard);
+        let speed = speed(&settings, shard.min(components as usize));
         let left = seconds * (1.0 - OTHER) - started.elapsed().as_secs_f64();
         let work = (left.max(0.1) * speed) as u64;
         eprintln!("{:8.2} s  {speed:.0} moves per second", started.elapsed().as_secs_f64());
