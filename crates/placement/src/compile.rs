@@ -381,3 +381,28 @@ fn compile_rare(dense: &Dense, tables: &mut Tables) {
     tables.near = Lists::new(dense.items, near);
     tables.customs_of = Lists::new(dense.items, customs);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DenseBuilder, DenseHost, DenseItem};
+
+    #[test]
+    fn rules_that_say_the_same_of_the_hosts_are_one_class() {
+        let mut raw = DenseBuilder::default();
+        for _ in 0..3 {
+            raw.host(DenseHost::default());
+        }
+        for item in 0..40 {
+            raw.item(DenseItem::default());
+            let group = raw.group(vec![item]);
+            let hosts = if item % 2 == 0 { [true, false, true] } else { [false, true, true] };
+            raw.rule("labels", Weight::Hard, DenseRule::Fence { group, hosts: hosts.into() });
+        }
+        let twice = raw.group(vec![0]);
+        raw.rule("again", Weight::Hard, DenseRule::Fence { group: twice, hosts: [true, false, true].into() });
+        let p = raw.into_dense().unwrap();
+        assert_eq!(p.tables.fence_hard.len(), 3 * p.hosts, "even, odd, and the item with two rules");
+        assert_eq!([0, 1, 2].map(|item| p.tables.fence(&p, item, 1).0), [2, 0, 1]);
+    }
+}
