@@ -53,6 +53,16 @@ adapters() {
   cargo clippy --manifest-path adapters/Cargo.toml --workspace --all-targets -- -D warnings
   step "adapters: tests"
   tested "$scratch/adapters.txt" cargo test --manifest-path adapters/Cargo.toml --workspace -- --show-output --test-threads 2
+  step "adapters: two minutes of faults at random on real systems"
+  if [ "${ECO_REAL:-}" = 1 ]; then
+    # Built by the tests just now.
+    adapters/target/debug/examples/real_chaos --minutes 2 --seed 1
+  elif [ -n "${CI:-}" ]; then
+    echo "real systems were not asked for (ECO_REAL=1)" >&2
+    exit 1
+  else
+    echo "skipped: real systems are started only with ECO_REAL=1"
+  fi
 }
 
 # Four hosts, twelve real machines, and one story of each fault.

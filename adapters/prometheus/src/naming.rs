@@ -76,12 +76,18 @@ impl Naming {
 
     /// `PromQL` for the measurement, looking back over `window`.
     pub(crate) fn expression(&self, query: &MetricQuery, window: Duration) -> Result<String, String> {
+        let (each, scale) = self.each(query, window)?;
+        Ok(format!("{scale} * sum({each})"))
+    }
+
+    /// `PromQL` for the series that the measurement is the sum of, and what they are to be multiplied with.
+    pub(crate) fn each(&self, query: &MetricQuery, window: Duration) -> Result<(String, f64), String> {
         let named = self.named(&query.metric)?;
         let selector = self.selector(query, &named.metric)?;
         // A window of its own instead of the server's five minutes, so that a gap stays a gap.
         let function = if named.counter { "rate" } else { "last_over_time" };
         let ms = window.as_millis().max(1);
-        Ok(format!("{} * sum({function}({selector}[{ms}ms]))", named.scale))
+        Ok((format!("{function}({selector}[{ms}ms])"), named.scale))
     }
 
     /// `PromQL` for the time of the newest sample, in seconds.

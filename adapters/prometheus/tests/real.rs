@@ -288,6 +288,23 @@ fn latest_from(answer: &'static str, pause: Duration) -> Result<Result<f64, Quer
 }
 
 #[test]
+fn series_of_one_component_are_added_up_and_too_many_of_them_by_the_server() {
+    // Two series of three minutes; one has a gap. Values are a counter's rates, a thousand to one.
+    let two = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"replica\":\"a\"},\"values\":[[60,\"0.25\"],[120,\"0.5\"],[180,\"1\"]]},{\"metric\":{\"replica\":\"b\"},\"values\":[[60,\"0.5\"],[180,\"2\"]]}]}}";
+    let ask = |bytes_max| {
+        let mut settings = Settings::new(liar(two, Duration::ZERO));
+        settings.bytes_max = bytes_max;
+        settings.retry_pause = Duration::from_millis(5);
+        let mut source = Prometheus::new(settings, naming());
+        let answer = source.range(&[range("web", MetricKind::CpuMillicores, 60, 3)]);
+        answer.map(|mut all| all.remove(0).unwrap().values)
+    };
+    assert_eq!(ask(64 << 20).unwrap(), [750.0, 500.0, 3_000.0]);
+    // Nothing that this server says fits; the sum was asked for as well and is too long as well.
+    assert!(matches!(ask(20), Err(PrometheusError::TooLarge { max: 20, .. })));
+}
+
+#[test]
 fn a_server_that_is_slow_broken_or_talks_nonsense_is_a_typed_error_in_time() {
     let now = Duration::ZERO;
     let slow = latest_from("HTTP/1.1 200 OK\r\n\r\n{}", Duration::from_secs(5));

@@ -141,6 +141,11 @@ impl Fleet {
         answer.map_err(|source| FleetError::Host { host: host.clone(), source })
     }
 
+    /// Whether the supervisor of a host answers.
+    pub fn answers(&self, host: &HostId) -> bool {
+        self.ask(host, &Ask::Inventory).is_ok()
+    }
+
     fn must(&self, host: &HostId, question: &Ask) -> Result<(), FleetError> {
         match self.ask(host, question)? {
             Answer::Rejected { reason } => {

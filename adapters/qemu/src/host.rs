@@ -86,7 +86,13 @@ struct State {
     machine_number: u64,
     migrations: VecDeque<Migration>,
     migration_limits: (u64, u64),
+    // Number of the newest stop of each replica: starts that were asked for before it are over, even those that the
+    // listener reads only now because this host stood still.
+    stops: BTreeMap<ReplicaId, ActionId>,
 }
+
+/// Replicas whose newest stop is remembered; the oldest stops go first.
+const STOPS_MAX: usize = 4_096;
 
 /// Runs a host until its process is killed. Returns only on an error.
 pub fn serve(settings: HostSettings) -> Result<(), HostError> {
@@ -112,6 +118,7 @@ pub fn serve(settings: HostSettings) -> Result<(), HostError> {
         machine_number: 0,
         migrations: VecDeque::new(),
         migration_limits: (1 << 30, 300),
+        stops: BTreeMap::new(),
     };
     let host =
         Arc::new(Host { settings, dir, limits, state: Mutex::new(state), stop: AtomicBool::new(false) });
@@ -257,6 +264,9 @@ impl Host {
             if let Some(reason) = state.objection(&request) {
                 return rejected(reason);
             }
+            if let ActionKind::Stop { replica, .. } = &request.kind {
+                state.remember_stop(replica, request.id);
+            }
             if let Some(replica) = request.kind.replica()
                 && !matches!(request.kind, ActionKind::Probe { .. })
             {
@@ -327,6 +337,15 @@ impl State {
         all.fold(Resources::default(), |sum, it| sum.saturating_add(&lock(&it.shape).resources))
     }
 
+    fn remember_stop(&mut self, replica: &ReplicaId, stop: ActionId) {
+        let newest = self.stops.entry(replica.clone()).or_insert(stop);
+        *newest = (*newest).max(stop);
+        if self.stops.len() > STOPS_MAX {
+            let oldest = self.stops.iter().min_by_key(|it| it.1).map(|it| it.0.clone());
+            oldest.map(|it| self.stops.remove(&it));
+        }
+    }
+
     /// Why an order cannot be begun.
     fn objection(&self, request: &ActionRequest) -> Option<String> {
         let replica = request.kind.replica()?;
@@ -334,6 +353,11 @@ impl State {
             && !matches!(request.kind, ActionKind::Probe { .. })
         {
             return Some(format!("{replica} is busy with action {other}"));
+        }
+        if let ActionKind::Start { .. } = request.kind
+            && let Some(stop) = self.stops.get(replica).filter(|stop| request.id < **stop)
+        {
+            return Some(format!("{replica} was to be stopped by the later action {stop}"));
         }
         let state = self.machines.get(replica).map_or(ReplicaState::Stopped, |it| it.state());
         let expected = request.expected?;

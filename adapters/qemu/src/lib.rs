@@ -29,5 +29,5 @@ pub mod wire;
 pub use error::HostError;
 pub use fleet::{Fleet, FleetError, FleetSettings};
 pub use host::{HostSettings, serve};
-pub use observer::Observer;
+pub use observer::{Observer, Sighting, places};
 pub use qmp::{Qmp, QmpError};

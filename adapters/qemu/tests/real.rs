@@ -214,6 +214,30 @@ fn a_hung_host_that_wakes_up_runs_nothing_twice_and_a_new_controller_knows_what_
 }
 
 #[test]
+fn a_start_that_arrives_after_a_later_stop_starts_nothing() {
+    if !real() {
+        return;
+    }
+    let mut lab = Lab::new("order", &["h1"]);
+    let resources = Resources::new(Millicores(600), Bytes::mib(16));
+    let kind =
+        ActionKind::Start { replica: replica(0), host: host("h1"), version: Version::new("1"), resources };
+    let start = lab.request(kind);
+    let stop = lab.request(ActionKind::Stop { replica: replica(0), host: host("h1") });
+    assert_eq!(
+        lab.fleet.submit(&stop).map(|()| lab.await_end(stop.id)).unwrap(),
+        ActionOutcome::DONE,
+        "what does not run is stopped"
+    );
+    // The order that a network or a queue held back.
+    assert!(matches!(lab.fleet.submit(&start), Err(SubmitError::Rejected { .. })));
+    assert!(lab.observed().is_empty());
+    // A new order is another matter.
+    lab.start(0, "h1", 16);
+    assert_eq!(lab.observed(), ["web#0 h1"]);
+}
+
+#[test]
 fn load_shows_and_a_snapshot_comes_back() {
     if !real() {
         return;

@@ -4,15 +4,17 @@
 //! the store in use stays passive until it is free: whoever holds the lock is the one that acts, and each life has a higher
 //! epoch than the one before.
 
-use crate::{stack, unix_ms};
+use crate::outlook::Load;
+use crate::witness::{WitnessedAudit, WitnessedJournal};
+use crate::{say, stack, unix_ms};
 use ecosystem_prometheus::{
     Exporter, LastKnown, Naming, Prometheus, Settings as MetricsSettings, engine_families,
 };
 use ecosystem_qemu::Fleet;
-use ecosystem_store::{Durability, Store, StoreAudit, StoreError, StoreJournal};
+use ecosystem_store::{Durability, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::io::Write;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -24,6 +26,8 @@ use vm_ecosystem::reconfig::{Order, Severity};
 const ROUND: Duration = Duration::from_millis(100);
 /// Between two looks at the metrics.
 const METRICS_MS: u64 = 2_000;
+/// How far ahead the load is forecast: a machine that is wanted serves well within it.
+const AHEAD: usize = 6;
 
 /// What a controller is told.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -63,6 +67,17 @@ pub enum Command {
     },
 }
 
+/// A command with a number, which is said once everything that it leads to is durable.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "a line between two processes of ours")]
+pub struct Told {
+    /// Its number.
+    pub number: u64,
+    /// What to do.
+    #[serde(flatten)]
+    pub command: Command,
+}
+
 /// Where Prometheus and the exporter listen; written by the director.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[expect(clippy::exhaustive_structs, reason = "a file between two processes of ours")]
@@ -74,13 +89,7 @@ pub struct Ports {
 }
 
 type Planned = Box<dyn FnMut(&PlacementAsk) -> Option<Event>>;
-type Loop = Driver<Fleet, StoreJournal, StoreAudit, Planned>;
-
-fn say(line: &serde_json::Value) {
-    // A director that has gone reads nothing more; the loop goes on.
-    let mut out = std::io::stdout().lock();
-    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
-}
+type Loop = Driver<Fleet, WitnessedJournal, WitnessedAudit, Planned>;
 
 /// Detection within two seconds, retries within five: hosts here boot in one.
 fn settings(capabilities: Capabilities) -> EngineSettings {
@@ -96,6 +105,7 @@ fn settings(capabilities: Capabilities) -> EngineSettings {
     settings.patience.dependencies = Duration::from_secs(20);
     settings.scaling.up_after = Duration::from_secs(4);
     settings.scaling.cooldown = Duration::from_secs(20);
+    settings.scaling.down_after = Duration::from_secs(45);
     settings
 }
 
@@ -115,7 +125,7 @@ fn open_store(dir: &Path) -> Result<Store, StoreError> {
     }
 }
 
-fn commands() -> Receiver<Command> {
+fn commands() -> Receiver<Told> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
@@ -187,30 +197,66 @@ fn publish(exporter: &Exporter, driver: &mut Loop) {
     exporter.publish(&families);
 }
 
-fn look_at_load(driver: &mut Loop, metrics: &mut LastKnown<Prometheus>, shop: &Ecosystem) -> Vec<Event> {
-    let now = Timestamp::from_unix_ms(unix_ms());
-    let scalable: Vec<ComponentId> =
-        shop.components().filter(|it| it.replica_range.is_some()).map(|it| it.id.clone()).collect();
-    let query = |id: &ComponentId| MetricQuery {
-        subject: Subject::Component(id.clone()),
-        metric: MetricKind::CpuMillicores,
-    };
-    let queries: Vec<MetricQuery> = scalable.iter().map(query).collect();
-    let samples = metrics.latest(&queries).unwrap_or_default();
-    if let Some(trouble) = metrics.trouble() {
-        say(&json!({"at": unix_ms(), "trouble": format!("last known load is used: {trouble}")}));
-    }
-    let mut events = Vec::new();
-    for (component, sample) in scalable.into_iter().zip(samples) {
-        match bridge::utilisation(driver.engine(), shop, &component, now, sample) {
-            Ok(permille) => {
-                say(&json!({"at": unix_ms(), "load": permille, "component": component.as_str()}));
-                events.push(Event::Utilisation { component, permille });
-            }
-            Err(trouble) => say(&json!({"at": unix_ms(), "trouble": trouble})),
+/// What is known about the load of the components that can be scaled.
+struct Watching {
+    metrics: LastKnown<Prometheus>,
+    loads: BTreeMap<ComponentId, Load>,
+}
+
+impl Watching {
+    /// Measures, forecasts, and gives both as events.
+    fn look(&mut self, driver: &mut Loop, shop: &Ecosystem) -> Vec<Event> {
+        let now = Timestamp::from_unix_ms(unix_ms());
+        let scalable: Vec<ComponentId> =
+            shop.components().filter(|it| it.replica_range.is_some()).map(|it| it.id.clone()).collect();
+        let query = |id: &ComponentId| MetricQuery {
+            subject: Subject::Component(id.clone()),
+            metric: MetricKind::CpuMillicores,
+        };
+        let queries: Vec<MetricQuery> = scalable.iter().map(query).collect();
+        let samples = self.metrics.latest(&queries).unwrap_or_default();
+        if let Some(trouble) = self.metrics.trouble() {
+            say(&json!({"at": unix_ms(), "trouble": format!("last known load is used: {trouble}")}));
         }
+        let mut events = Vec::new();
+        for (component, sample) in scalable.into_iter().zip(samples) {
+            match bridge::utilisation(driver.engine(), shop, &component, now, sample) {
+                Ok(permille) => events.extend(self.judge(component, permille)),
+                Err(trouble) => say(&json!({"at": unix_ms(), "trouble": trouble})),
+            }
+        }
+        events
     }
-    events
+
+    /// A measured load, and the one that is expected from it.
+    fn judge(&mut self, component: ComponentId, permille: u32) -> Vec<Event> {
+        let load = self.loads.entry(component.clone()).or_default();
+        load.push(unix_ms(), permille, METRICS_MS);
+        let outlook = load.outlook(AHEAD, METRICS_MS);
+        let mut line = json!({"at": unix_ms(), "load": permille, "component": component.as_str()});
+        let mut events = Vec::new();
+        if let Some(outlook) = outlook {
+            line["expected"] = outlook.peak.into();
+            line["bound"] = outlook.bound.into();
+            // The point, not the bound: here load is noisy, and a machine too few for seconds is no harm.
+            let (permille, within) = (outlook.peak, outlook.within);
+            events.push(Event::Forecast { component: component.clone(), permille, within });
+        }
+        say(&line);
+        events.push(Event::Utilisation { component, permille });
+        events
+    }
+}
+
+/// Says now and then how far everything is, for whoever waits for it.
+fn tell_state(driver: &Loop, shop: &Ecosystem) {
+    let engine = driver.engine();
+    let open = engine.unsettled();
+    let desired: BTreeMap<String, u32> =
+        shop.components().map(|it| (it.id.to_string(), engine.desired(&it.id))).collect();
+    say(
+        &json!({"at": unix_ms(), "settled": open.is_empty(), "open": open, "unfinished": engine.unfinished().count(), "desired": desired}),
+    );
 }
 
 /// Lives until it is killed.
@@ -231,26 +277,31 @@ pub fn run(dir: &Path) -> Result<(), Box<dyn std::error::Error>> {
     say(&json!({"at": unix_ms(), "active": true, "epoch": engine.epoch().0, "records": records.len()}));
     let (map, ground, search) = (shop.clone(), hosts, placement::Settings::default().with_work(20_000));
     let planner: Planned = Box::new(move |ask| Some(bridge::answer(ask, &map, &ground, &search)));
-    let mut driver = Driver::new(engine, fleet, journal, store.audit()?, planner);
+    let (journal, audit) =
+        (WitnessedJournal::new(journal, records.len() as u64), WitnessedAudit(store.audit()?));
+    let mut driver = Driver::new(engine, fleet, journal, audit, planner);
     let ports: Ports = serde_json::from_slice(&std::fs::read(dir.join("ports.json"))?)?;
     let exporter = Exporter::bind(&ports.exporter)?;
     let naming = Naming::default().gauge(MetricKind::CpuMillicores, "vm_cpu_millicores", 1.0);
     let mut asked = MetricsSettings::new(format!("http://{}", ports.prometheus));
     asked.scrape_interval = Duration::from_secs(1);
     asked.latest_within = Duration::from_millis(500);
-    let mut metrics = LastKnown::new(Prometheus::new(asked, naming));
+    let metrics = LastKnown::new(Prometheus::new(asked, naming));
+    let mut watching = Watching { metrics, loads: BTreeMap::new() };
     let mut metrics_due = unix_ms() + METRICS_MS;
     loop {
         let mut ticks = vec![driver.tick(now())?];
-        for command in commands.try_iter() {
-            ticks.push(driver.handle(now(), event_of(command))?);
+        for told in commands.try_iter() {
+            ticks.push(driver.handle(now(), event_of(told.command))?);
+            say(&json!({"at": unix_ms(), "told": told.number}));
         }
         if unix_ms() >= metrics_due {
             metrics_due = unix_ms() + METRICS_MS;
             publish(&exporter, &mut driver);
-            for event in look_at_load(&mut driver, &mut metrics, &shop) {
+            for event in watching.look(&mut driver, &shop) {
                 ticks.push(driver.handle(now(), event)?);
             }
+            tell_state(&driver, &shop);
         }
         let asks: Vec<_> = ticks.iter().flat_map(|tick| tick.approvals.clone()).collect();
         for ask in asks {

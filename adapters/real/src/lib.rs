@@ -5,17 +5,30 @@
 //! | director | starts everything, does the faults, measures from outside ([`director`]) |
 //! | hosts | supervisors with their QEMU children, one process group each (`ecosystem-qemu`) |
 //! | controller | the façade's driver with a durable store; killed and restarted at will ([`controller`]) |
+//! | observer | counts instances straight from QEMU's sockets, all the time ([`observe`]) |
 //! | Prometheus | scrapes what the controller measures, and is read by it |
 
+pub mod chaos;
 pub mod controller;
 pub mod director;
+pub mod draw;
+pub mod faults;
+pub mod moves;
+pub mod observe;
+pub mod outlook;
+pub mod plot;
 pub mod predict;
 pub mod report;
 pub mod stack;
+pub mod verdict;
+pub mod witness;
+
+use std::io::Write;
 
 /// The role that the first argument names, if it names one; programs call this first.
 ///
-/// `host …` is the supervisor of a host, `control DIR` a controller. Both live until they are killed.
+/// `host …` is the supervisor of a host, `control DIR` a controller, `observe DIR` an observer. They live until they are
+/// killed, the observer until its input ends.
 pub fn play_role() -> Option<Result<(), Box<dyn std::error::Error>>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.first().map(String::as_str) {
@@ -24,6 +37,10 @@ pub fn play_role() -> Option<Result<(), Box<dyn std::error::Error>>> {
             Some(settings.map_err(Into::into).and_then(|it| Ok(ecosystem_qemu::serve(it)?)))
         }
         Some("control") if words.len() == 2 => Some(controller::run(std::path::Path::new(&words[1]))),
+        Some("observe") if words.len() == 2 => {
+            observe::run(std::path::Path::new(&words[1]));
+            Some(Ok(()))
+        }
         _ => None,
     }
 }
@@ -32,4 +49,11 @@ pub fn play_role() -> Option<Result<(), Box<dyn std::error::Error>>> {
 pub fn unix_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Writes a line for the director.
+pub(crate) fn say(line: &serde_json::Value) {
+    // A director that has gone reads nothing more; whoever speaks goes on.
+    let mut out = std::io::stdout().lock();
+    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
 }

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// Samples kept per replica: an hour at one in half a second.
 const KEPT: usize = 7_200;
+/// A machine that was not measured for as long is forgotten: replicas come and go, memory must not grow with them.
+const FORGOTTEN_MS: u64 = 600_000;
 
 /// A sample of one machine.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +51,14 @@ impl Measured {
             }
             self.last.insert(key, now);
         }
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        let newest = self.last.values().map(|it| it.at_unix_ms).max().unwrap_or(0);
+        let last = &mut self.last;
+        last.retain(|_, it| newest.saturating_sub(it.at_unix_ms) <= FORGOTTEN_MS);
+        self.samples.retain(|key, _| last.contains_key(key));
     }
 }
 

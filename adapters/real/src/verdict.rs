@@ -1,0 +1,131 @@
+//! At the end: is everything there that must be?
+
+use crate::director::{Director, MemorySample};
+use crate::{stack, unix_ms};
+use ecosystem_store::{Durability, Store};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Duration;
+use vm_ecosystem::prelude::*;
+
+/// Lives shorter than this say nothing about growth.
+const LIFE_MS: u64 = 180_000;
+/// What a controller takes in its first minute is its own size: maps, buffers, the journal it read.
+const YOUTH_MS: u64 = 60_000;
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a list of figures")]
+pub struct Verdict {
+    /// Entries of the audit log.
+    pub audit_entries: u64,
+    /// Records of the journal.
+    pub journal_records: usize,
+    /// Journal records and audit entries that controllers said were durable.
+    pub acknowledged: usize,
+    /// Those of them that are not there.
+    pub lost: u64,
+    /// Actions that have not ended.
+    pub unfinished: usize,
+    /// What is wrong with the audit log.
+    pub audit_problem: Option<String>,
+    /// Memory of controllers.
+    pub memory: Memory,
+}
+
+/// Memory of controllers, in MiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "a list of figures")]
+pub struct Memory {
+    /// Most that any had.
+    pub most_mib: f64,
+    /// Largest growth per minute of a life of three minutes or more, its first minute left out; `None` = none lived as long.
+    pub growth_mib_per_min: Option<f64>,
+    /// The longest life in minutes.
+    pub longest_life_min: f64,
+}
+
+/// Waits until nothing is under way, kills the controller, and looks into the store.
+pub fn verdict(stage: &mut Director) -> Result<Verdict, Box<dyn Error>> {
+    let since = unix_ms();
+    // What has not ended by then is counted below.
+    drop(stage.wait("rest at the end", Duration::from_secs(90), |stage| stage.is_settled(since)));
+    stage.kill_controller()?;
+    // The last lines of a controller may still be in the pipe.
+    std::thread::sleep(Duration::from_millis(300));
+    let store = Store::open(stage.dir.join("store.db"), Durability::OnSync)?;
+    let audit = store.audit()?;
+    let checked = audit.verify()?;
+    let records = store.journal().read_all()?;
+    let now = Timestamp::from_unix_ms(unix_ms());
+    let (shop, hosts) = (stack::ecosystem()?, stack::infrastructure()?);
+    let engine = Engine::replay(EngineSettings::default(), &shop, &hosts, &records, Epoch(1), now)?;
+    let acknowledged = stage.acknowledged();
+    let (journal, entries) = acknowledged.counts();
+    Ok(Verdict {
+        audit_entries: audit.size(),
+        journal_records: records.len(),
+        acknowledged: journal + entries,
+        lost: acknowledged.missing(&store)?,
+        unfinished: engine.unfinished().count(),
+        audit_problem: (!checked.ok()).then(|| format!("{:?}", checked.problem)),
+        memory: memory(&stage.memory()),
+    })
+}
+
+fn memory(samples: &[MemorySample]) -> Memory {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let mut lives: BTreeMap<u32, Vec<(u64, f64)>> = BTreeMap::new();
+    for it in samples {
+        lives.entry(it.pid).or_default().push((it.at_unix_ms, mib(it.rss)));
+    }
+    let mut found = Memory::default();
+    for life in lives.values() {
+        let (Some(first), Some(last)) = (life.first(), life.last()) else { continue };
+        let span = last.0 - first.0;
+        found.most_mib = life.iter().map(|it| it.1).fold(found.most_mib, f64::max);
+        found.longest_life_min = found.longest_life_min.max(span as f64 / 60e3);
+        let grown: Vec<(f64, f64)> = life
+            .iter()
+            .filter(|it| it.0 - first.0 >= YOUTH_MS)
+            .map(|it| ((it.0 - first.0) as f64 / 60e3, it.1))
+            .collect();
+        if span >= LIFE_MS {
+            let slope = slope(&grown);
+            found.growth_mib_per_min = Some(found.growth_mib_per_min.map_or(slope, |it: f64| it.max(slope)));
+        }
+    }
+    found
+}
+
+/// By least squares; 0 if all lie at one time.
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count.max(1.0);
+    let (x, y) = (mean(|it| it.0), mean(|it| it.1));
+    let over: f64 = points.iter().map(|it| (it.0 - x) * (it.1 - y)).sum();
+    let under: f64 = points.iter().map(|it| (it.0 - x).powi(2)).sum();
+    if under > 0.0 { over / under } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_that_of_long_lives_after_their_first_minute() {
+        let sample = |pid, second: u64, rss: u64| MemorySample { at_unix_ms: second * 1_000, pid, rss };
+        // One grows by 1 MiB a minute for five minutes, one jumps at its beginning and then stays, one dies young.
+        let mut samples: Vec<MemorySample> =
+            (0..300).map(|s| sample(1, s, (20 << 20) + s * (1 << 20) / 60)).collect();
+        samples.extend((300..600).map(|s| sample(2, s, if s < 320 { 1 << 20 } else { 30 << 20 })));
+        samples.extend((600..660).map(|s| sample(3, s, s << 20)));
+        let found = memory(&samples);
+        let growth = found.growth_mib_per_min.unwrap();
+        assert!((growth - 1.0).abs() < 0.01, "{growth}");
+        assert!(
+            (found.most_mib - 659.0).abs() < 1e-9 && (found.longest_life_min - 299.0 / 60.0).abs() < 1e-9
+        );
+        assert_eq!(memory(&samples[600..]).growth_mib_per_min, None);
+    }
+}
