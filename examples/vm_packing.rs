@@ -6,33 +6,26 @@
 //! Only what is known at arrival is used. A VM leaves in the middle of its duration bin; censored ones stay.
 
 mod evaluation;
+#[path = "evaluation/vm_trace.rs"]
+mod vm_trace;
 
-use evaluation::{Arguments, fail, read};
+use evaluation::{Arguments, fail};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Instant;
 use vm_ecosystem::placement::{Fleet, Policy};
+use vm_trace::{Vm, read_trace};
 
 const USAGE: &str = "usage: vm_packing TRACE [--bins F] [--cpu 48] [--mem 128] [--policy first-fit|best-fit|ours] [--migrate-share 0]";
 /// A VM that has run this long is expected to stay (most lifetimes of the traces are below an hour).
 const LASTING_S: u64 = 7_200;
 /// Weight of lasting residents in the score.
 const LASTING_WEIGHT: f64 = 1.0;
-/// Memory in MiB per GiB of the trace.
-const MIB: f64 = 1024.0;
-
-struct Vm {
-    arrival: u64,
-    leaves: Option<u64>,
-    demand: [i64; 2],
-}
 
 fn main() {
     let started = Instant::now();
     let arguments = Arguments::read(USAGE, 1, &["bins", "cpu", "mem", "policy", "migrate-share"]);
-    let trace = &arguments.positional[0];
-    let bins_path = arguments.text("bins").map_or_else(|| beside(trace), ToOwned::to_owned);
-    let vms = vms(trace, &bins(&bins_path));
+    let vms = read_trace(&arguments.positional[0], arguments.text("bins"));
     let (cpu, mem): (i64, i64) = (arguments.number("cpu", 48), arguments.number("mem", 128));
     let policy = match arguments.text("policy").unwrap_or("ours") {
         "first-fit" => Policy::FirstFit,
@@ -199,55 +192,4 @@ impl Replay {
             }
         }
     }
-}
-
-/// `azure_v1_dev.csv.gz` → `azure_v1_duration_bins.csv` in the same folder.
-fn beside(trace: &str) -> String {
-    let path = std::path::Path::new(trace);
-    path.with_file_name("azure_v1_duration_bins.csv").to_string_lossy().into_owned()
-}
-
-/// Rows of a CSV file by column name.
-fn rows(path: &str, columns: &[&str]) -> Vec<Vec<f64>> {
-    let text = String::from_utf8(read(path)).unwrap_or_else(|e| fail(format!("{path}: {e}")));
-    let mut lines = text.lines();
-    let header: Vec<&str> = lines.next().unwrap_or("").split(',').collect();
-    let find = |name: &&str| {
-        header.iter().position(|h| h == name).unwrap_or_else(|| fail(format!("{path}:1: no column `{name}`")))
-    };
-    let at: Vec<usize> = columns.iter().map(find).collect();
-    lines
-        .enumerate()
-        .map(|(number, line)| {
-            let cells: Vec<&str> = line.split(',').collect();
-            let value = |&column: &usize| {
-                let cell = cells.get(column).copied().unwrap_or("");
-                cell.parse()
-                    .unwrap_or_else(|_| fail(format!("{path}:{}: `{cell}`, expected a number", number + 2)))
-            };
-            at.iter().map(value).collect()
-        })
-        .collect()
-}
-
-fn bins(path: &str) -> Vec<(f64, f64)> {
-    rows(path, &["bin", "from_s", "to_s"]).into_iter().map(|row| (row[1], row[2])).collect()
-}
-
-fn vms(path: &str, bins: &[(f64, f64)]) -> Vec<Vm> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "seconds, cores and GiB of a trace"
-    )]
-    rows(path, &["arrival_s", "cores", "memory_gb", "duration_bin", "censored"])
-        .into_iter()
-        .map(|row| {
-            let bin = row[3] as usize;
-            let &(from, to) =
-                bins.get(bin).unwrap_or_else(|| fail(format!("{path}: bin {bin} has no limits")));
-            let leaves = (row[4] == 0.0).then(|| (row[0] + f64::midpoint(from, to)) as u64);
-            Vm { arrival: row[0] as u64, leaves, demand: [(row[1] * 1_000.0) as i64, (row[2] * MIB) as i64] }
-        })
-        .collect()
 }

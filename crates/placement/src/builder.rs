@@ -137,12 +137,20 @@ impl DenseBuilder {
     pub(crate) fn into_dense(self) -> Result<Dense, ProblemError> {
         self.validate_shape()?;
         self.validate_rules()?;
-        self.validate_sums()?;
-        Ok(self.assemble())
+        let mut dense = self.arrays();
+        validate_sums(&dense)?;
+        dense.tables = compile(&dense);
+        Ok(dense)
     }
 
-    /// The arrays of what is known to be valid: a part of a valid problem.
+    /// What is known to be valid: a part of a valid problem.
     pub(crate) fn assemble(self) -> Dense {
+        let mut dense = self.arrays();
+        dense.tables = compile(&dense);
+        dense
+    }
+
+    fn arrays(self) -> Dense {
         let Self { dimensions, hosts, items, edges, balances, groups, partitions, rules, .. } = self;
         let (dims, host_count, item_count) = (dimensions.len(), hosts.len(), items.len());
         let dimensions_cost = dimensions.iter().any(|d| d.overload_cost > 0);
@@ -152,7 +160,7 @@ impl DenseBuilder {
             items: item_count,
             mean_capacity: (0..dims)
                 .map(|r| {
-                    (hosts.iter().map(|h| h.capacity[r]).sum::<i64>() as f64 / host_count as f64).max(1.0)
+                    (hosts.iter().map(|h| h.capacity[r] as f64).sum::<f64>() / host_count as f64).max(1.0)
                 })
                 .collect(),
             overload_cost: dimensions.iter().map(|d| d.overload_cost).collect(),
@@ -187,7 +195,6 @@ impl DenseBuilder {
         };
         set_edges(&mut dense, edges);
         set_shares(&mut dense);
-        dense.tables = compile(&dense);
         dense
     }
 
@@ -340,40 +347,18 @@ impl DenseBuilder {
             None => Ok(()),
         }
     }
+}
 
-    /// No sum of amounts or costs can leave 62 bits.
-    fn validate_sums(&self) -> Result<(), ProblemError> {
-        let sum = |values: &mut dyn Iterator<Item = i64>| values.map(i128::from).sum::<i128>();
-        let (hosts, mut cost) = (self.hosts.len() as i128, 0_i128);
-        for (r, dimension) in self.dimensions.iter().enumerate() {
-            let demand = sum(&mut self.items.iter().map(|i| i.demand[r]));
-            let capacity = sum(&mut self.hosts.iter().map(|h| h.capacity[r]));
-            if demand.max(capacity) > SUM_MAX {
-                return Err(ProblemError::Overflow { what: "amounts of resources" });
-            }
-            cost += demand * i128::from(dimension.overload_cost);
-            for balance in self.balances.iter().filter(|b| b.a as usize == r || b.b as usize == r) {
-                let room = demand + capacity;
-                cost += room.saturating_mul(i128::from(balance.target.max(1)) * i128::from(balance.weight));
-            }
+/// No sum of amounts or costs can leave 62 bits.
+fn validate_sums(dense: &Dense) -> Result<(), ProblemError> {
+    for r in 0..dense.dims {
+        let total = |of: &[i64]| of.iter().skip(r).step_by(dense.dims).copied().map(i128::from).sum::<i128>();
+        if total(&dense.demand).max(total(&dense.capacity)) > SUM_MAX {
+            return Err(ProblemError::Overflow { what: "amounts of resources" });
         }
-        let largest = |d: &Distances| i128::from(d.table.iter().copied().max().unwrap_or(0).max(d.same_host));
-        cost += sum(&mut self.edges.iter().map(|e| e.2)).saturating_mul(largest(&self.distance) * 2);
-        cost += sum(&mut self.hosts.iter().map(|h| h.open_cost));
-        cost += sum(&mut self.items.iter().map(|i| i.move_cost));
-        let table = i128::from(self.move_table.iter().copied().max().unwrap_or(0));
-        cost += table * self.items.len() as i128;
-        cost += i128::from(self.group_move.0) * self.items.len() as i128;
-        let linear = i128::from(self.hosts.iter().map(|h| h.linear).max().unwrap_or(0));
-        cost += sum(&mut self.items.iter().map(|i| i.linear)).saturating_mul(linear) >> 16;
-        for lowered in &self.rules {
-            if let Weight::Soft(weight) = lowered.weight {
-                let degree = (self.items.len() as i128 + hosts).max(1_000_000);
-                cost = cost.saturating_add(degree.saturating_mul(i128::from(weight)));
-            }
-        }
-        if cost > SUM_MAX { Err(ProblemError::Overflow { what: "costs" }) } else { Ok(()) }
     }
+    let cost = dense.largest_terms().into_iter().fold(0, i128::saturating_add);
+    if cost > SUM_MAX { Err(ProblemError::Overflow { what: "costs" }) } else { Ok(()) }
 }
 
 /// What the search looks up about hosts: shares of their capacity, and who is at the same point.
@@ -404,7 +389,7 @@ fn set_edges(dense: &mut Dense, edges: Vec<(u32, u32, i64)>) {
     both.dedup_by(|next, kept| {
         let same = (next.0, next.1) == (kept.0, kept.1);
         if same {
-            kept.2 += next.2;
+            kept.2 = kept.2.saturating_add(next.2); // sums that are too large are refused later
         }
         same
     });

@@ -245,8 +245,13 @@ pub(crate) fn quick_feasible(p: &Dense, seed: u64, work: u64) -> bool {
 }
 
 /// A search of a part of a problem, without a bound. From a `start` it goes on region by region, otherwise from hot to
-/// cold. Returns the best assignment and the moves.
-pub(crate) fn search_part(part: &Problem, settings: &Settings, start: Option<&[u32]>) -> (Vec<u32>, u64) {
+/// cold. `passed` sees the best so far after every slice. Returns the best assignment and the moves.
+pub(crate) fn search_part(
+    part: &Problem,
+    settings: &Settings,
+    start: Option<&[u32]>,
+    passed: &mut dyn FnMut(&[u32]),
+) -> (Vec<u32>, u64) {
     let from = start.unwrap_or(&part.dense.home);
     let mut search = Search::prepare(part, settings, from, i64::MIN);
     let begin = if start.is_some() {
@@ -261,6 +266,7 @@ pub(crate) fn search_part(part: &Problem, settings: &Settings, start: Option<&[u
         if done >= 1.0 || !search.step_at((budget / ROUNDS).max(1), begin + (1.0 - begin) * done) {
             break;
         }
+        passed(search.assignment());
     }
     (search.assignment().to_vec(), search.work())
 }

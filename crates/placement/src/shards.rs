@@ -75,7 +75,7 @@ pub fn solve_sharded(problem: &Problem, settings: &Settings, items_per_shard: us
     }
     if evaluate(p, &assignment).hard > 0 {
         let budget = settings.with_work((settings.work / REPAIR_WORK).max(1));
-        let (repaired, moves) = search_part(problem, &budget, Some(&assignment));
+        let (repaired, moves) = search_part(problem, &budget, Some(&assignment), &mut |_| {});
         work += moves;
         assignment = repaired;
     }
@@ -103,7 +103,7 @@ fn run(p: &Dense, settings: &Settings, cut: &Cut, assignment: &mut [u32], round:
         let seed = settings.seed ^ (round.number << 48) ^ ((number as u64) << 16);
         let own = settings.with_seed(seed).with_work(share.max(1)).with_workers(1);
         let start = round.warm.then(|| shard.inward(from));
-        let (best, work) = search_part(&shard.problem, &own, start.as_deref());
+        let (best, work) = search_part(&shard.problem, &own, start.as_deref(), &mut |_| {});
         (shard.outward(&best), work)
     });
     let mut work = 0;
