@@ -17,7 +17,10 @@ mod tables;
 use evaluation::{Arguments, fail, write};
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Instant};
 use tables::{Numbers, auc, plain_or_gz};
-use vm_ecosystem::forecast::failure::{Outcome, PeerDeviation, Run, lead_times, threshold_for_f1};
+use vm_ecosystem::forecast::{
+    alert::Subsystem,
+    failure::{Outcome, PeerDeviation, Run, lead_times, threshold_for_f1},
+};
 
 const USAGE: &str = "usage: failure_eval DIR [--test DIR2] [--out DIR]";
 /// Minutes at the start of a run that are healthy.
@@ -37,6 +40,8 @@ struct Scored {
     name: String,
     facts: RunFacts,
     peers: Vec<f64>,
+    /// Part of the most deviating node that deviates most.
+    parts: Vec<Option<Subsystem>>,
     baseline: Vec<f64>,
 }
 
@@ -49,6 +54,25 @@ impl Scored {
         let from = failure.saturating_sub(30).max(injection);
         let positive = (from..=failure.saturating_sub(15)).map(|t| (t, true));
         negative.chain(positive).filter(|(t, _)| (1..=last).contains(t)).collect()
+    }
+}
+
+/// What the fault of a run is known to be in; `None` for other faults.
+fn faulty_part(fault: &str) -> Option<Subsystem> {
+    [("memory", Subsystem::Memory), ("packet", Subsystem::Network), ("cpu", Subsystem::Processor)]
+        .into_iter()
+        .find(|(word, _)| fault.contains(word))
+        .map(|(_, part)| part)
+}
+
+/// Minutes after the injection with an alarm, by part of the fault: all, and those whose deviating part is the faulty one.
+fn name_parts(run: &Scored, alarms: &[bool], named: &mut BTreeMap<Subsystem, (usize, usize)>) {
+    let Some(truth) = faulty_part(&run.facts.fault_type) else { return };
+    let (from, to) = (run.facts.fault_injection_minute - 1, (run.facts.failure_minute - 1).min(alarms.len()));
+    let counts = named.entry(truth).or_default();
+    for t in (from..to).filter(|t| alarms[*t]) {
+        counts.0 += 1;
+        counts.1 += usize::from(run.parts[t] == Some(truth));
     }
 }
 
@@ -97,17 +121,21 @@ fn cluster(path: &Path, seed: usize) -> Cluster {
     Cluster { nodes: nodes.len(), metrics, steps }
 }
 
-/// Excess of the most deviating node over its peers.
-fn peer_scores(c: &Cluster, path: &Path) -> Vec<f64> {
+/// Excess of the most deviating node over its peers, and the part of the system that deviates there.
+fn peer_scores(c: &Cluster, path: &Path) -> (Vec<f64>, Vec<Option<Subsystem>>) {
     let groups = PeerDeviation::groups_by_name(&c.metrics);
     let healthy = &c.steps[..HEALTHY.min(c.steps.len())];
     let mut peers = PeerDeviation::learn(c.nodes, &groups, healthy)
         .unwrap_or_else(|error| fail(format!("{}: {error}", path.display())));
-    let mut scores = vec![0.0; healthy.len()];
+    let (mut scores, mut parts) = (vec![0.0; healthy.len()], vec![None; healthy.len()]);
     for step in &c.steps[healthy.len()..] {
-        scores.push(peers.push(step).map_or(0.0, |s| s.score));
+        let said = peers.push(step).ok();
+        scores.push(said.as_ref().map_or(0.0, |s| s.score));
+        parts.push(said.and_then(|s| {
+            Subsystem::of_deviations(c.metrics.iter().map(String::as_str).zip(s.deviations.iter().copied()))
+        }));
     }
-    scores
+    (scores, parts)
 }
 
 /// The simple way, for comparison: mean |z| of each node against the first 30 minutes (cut at 20), less the median node, mean
@@ -163,7 +191,7 @@ fn load(folder: &str) -> Vec<Scored> {
             let path = plain_or_gz(Path::new(folder), &format!("{name}.csv"))?;
             let c = cluster(&path, i + 1);
             let started = Instant::now();
-            let peers = peer_scores(&c, &path);
+            let (peers, parts) = peer_scores(&c, &path);
             let us = started.elapsed().as_secs_f64() / peers.len() as f64 * 1e6;
             eprintln!(
                 "{name}: {} minutes, {} nodes, {} metrics, {us:.0} µs a minute",
@@ -172,7 +200,7 @@ fn load(folder: &str) -> Vec<Scored> {
                 c.metrics.len()
             );
             let baseline = baseline_scores(&c);
-            Some(Scored { name, facts, peers, baseline })
+            Some(Scored { name, facts, peers, parts, baseline })
         })
         .collect();
     if runs.is_empty() {
@@ -223,6 +251,7 @@ fn main() {
         fail("one run: the threshold comes from other runs, expected at least 2");
     }
     let (mut total, mut simple, mut above) = (Outcome::default(), Outcome::default(), Vec::new());
+    let mut named = BTreeMap::new();
     let (mut csv, mut all, mut truth) = (String::from("run,minute,score,alarm\n"), Vec::new(), Vec::new());
     for run in judged {
         let others: Vec<&Scored> = known.iter().filter(|r| test.is_some() || r.name != run.name).collect();
@@ -246,6 +275,7 @@ fn main() {
             outcome.hits + outcome.misses,
             outcome.false_alarms
         );
+        name_parts(run, &alarms, &mut named);
         above.push(alarms);
     }
     let runs: Vec<Run<'_>> = judged
@@ -281,6 +311,9 @@ fn main() {
         simple.recall(),
         simple.false_alarms
     );
+    for (part, (minutes, right)) in &named {
+        eprintln!("faults of {part:?}: named so in {right} of {minutes} minutes of warning");
+    }
     if let Some(out) = arguments.text("out") {
         std::fs::create_dir_all(out).unwrap_or_else(|error| fail(format!("{out}: {error}")));
         write(&format!("{out}/alarms.csv"), csv.as_bytes());

@@ -13,11 +13,16 @@ mod tables;
 use evaluation::{Arguments, fail, read};
 use std::{collections::BTreeMap, path::Path};
 use tables::{Numbers, entries};
-use vm_ecosystem::forecast::cause::{Component, Metric, Role, RootCause};
+use vm_ecosystem::forecast::{
+    alert::Subsystem,
+    cause::{Cause, Component, Metric, Role, RootCause},
+};
 
 const USAGE: &str = "usage: root_cause DIR";
 /// Seconds after the injection that are looked at.
 const AFTER: i64 = 180;
+/// Deviation in spreads below which a metric says nothing about the class of a fault.
+const CLEAR: f64 = 5.0;
 
 #[derive(serde::Deserialize)]
 struct Fault {
@@ -112,7 +117,44 @@ fn baseline(p: &Pod, onset: usize, end: usize) -> f64 {
     p.columns.iter().map(one).fold(0.0, f64::max)
 }
 
-fn scores(pods: &[Pod], inject: i64, calls: &[(usize, usize)]) -> (Vec<f64>, Vec<f64>) {
+/// Class of an injected fault: what its kind of injection does to a pod.
+fn class_of_fault(kind: &str) -> &'static str {
+    match kind {
+        k if k.contains("cpu") => "processor",
+        k if k.contains("network") => "network",
+        _ => "code",
+    }
+}
+
+/// Class named from the metrics of a pod that deviate most: the processor, the network (answers come late but nothing is used), or
+/// neither.
+fn named_class(pod: &Pod, cause: &Cause) -> &'static str {
+    let strongest = |part: Subsystem| {
+        let of_part = cause.metrics.iter().filter(|(m, _)| Subsystem::of_name(&pod.names[*m]) == part);
+        of_part.map(|(_, d)| *d).fold(0.0, f64::max)
+    };
+    let (processor, network) =
+        (strongest(Subsystem::Processor), strongest(Subsystem::Network).max(strongest(Subsystem::Service)));
+    match () {
+        () if processor.max(network) < CLEAR => "code",
+        () if processor >= network => "processor",
+        () => "network",
+    }
+}
+
+/// Mean over classes of the F1 of (truth, named) pairs.
+fn macro_f1(pairs: &[(&str, &str)]) -> f64 {
+    let classes = ["processor", "network", "code"];
+    let one = |class: &str| {
+        let both = pairs.iter().filter(|p| p.0 == class && p.1 == class).count();
+        let either =
+            pairs.iter().filter(|p| p.0 == class).count() + pairs.iter().filter(|p| p.1 == class).count();
+        if either == 0 { 0.0 } else { 2.0 * both as f64 / either as f64 }
+    };
+    classes.iter().map(|c| one(c)).sum::<f64>() / classes.len() as f64
+}
+
+fn scores(pods: &[Pod], inject: i64, calls: &[(usize, usize)]) -> (Vec<f64>, Vec<f64>, Vec<Cause>) {
     let ranges: Vec<(usize, usize)> = pods
         .iter()
         .map(|p| {
@@ -135,7 +177,7 @@ fn scores(pods: &[Pod], inject: i64, calls: &[(usize, usize)]) -> (Vec<f64>, Vec
     for cause in &causes {
         ours[cause.component] = cause.score;
     }
-    (ours, pods.iter().zip(&ranges).map(|(p, r)| baseline(p, r.0, r.1)).collect())
+    (ours, pods.iter().zip(&ranges).map(|(p, r)| baseline(p, r.0, r.1)).collect(), causes)
 }
 
 #[derive(Default)]
@@ -164,6 +206,7 @@ fn main() {
     }
     let (mut with, mut without, mut simple) = (Places::default(), Places::default(), Places::default());
     let mut kinds: BTreeMap<String, Places> = BTreeMap::new();
+    let mut classes: Vec<(&str, &str)> = Vec::new();
     for day in &days {
         let pods: Vec<Pod> = entries(&day.to_string_lossy())
             .iter()
@@ -184,8 +227,11 @@ fn main() {
             };
             let inject =
                 seconds(&fault.at).unwrap_or_else(|| fail(format!("{label}: `{}` is not a time", fault.at)));
-            let (plain, base) = scores(&pods, inject, &[]);
-            let (ours, _) = scores(&pods, inject, &calls);
+            let (plain, base, _) = scores(&pods, inject, &[]);
+            let (ours, _, causes) = scores(&pods, inject, &calls);
+            if let Some(cause) = causes.iter().find(|c| c.component == culprit) {
+                classes.push((class_of_fault(&fault.kind), named_class(&pods[culprit], cause)));
+            }
             let at = place(&ours, culprit);
             with.0.push(at);
             without.0.push(place(&plain, culprit));
@@ -202,6 +248,12 @@ fn main() {
             places.top(3)
         );
     }
+    let right = classes.iter().filter(|p| p.0 == p.1).count();
+    eprintln!(
+        "class of the fault named from the injected pod's metrics: {right} of {} right, macro-F1 {:.3}",
+        classes.len(),
+        macro_f1(&classes)
+    );
     eprintln!(
         "without graph: top-1 {:.3}, top-3 {:.3}, MRR {:.3}",
         without.top(1),

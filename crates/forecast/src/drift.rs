@@ -16,6 +16,7 @@
 //!
 //! - **Many features** of a model: [`DriftMonitor`] tests all of them together (Holm, Benjamini–Hochberg), thins what is
 //!   correlated, and reports a change once.
+//! - **A model in use**: [`ModelMonitor`] watches its inputs and its errors and says once that it is stale, and why.
 //!
 //! Values that are not finite are skipped.
 //!
@@ -38,6 +39,7 @@ mod adwin;
 mod distance;
 mod error_rate;
 mod kswin;
+mod model;
 mod monitor;
 mod page_hinkley;
 
@@ -45,6 +47,7 @@ pub use adwin::Adwin;
 pub use distance::{chi_squared, mean_discrepancy, population_stability, wasserstein};
 pub use error_rate::{Ddm, Eddm};
 pub use kswin::Kswin;
+pub use model::{ModelDrift, ModelMonitor};
 pub use monitor::{Correction, DriftMonitor, FeatureDrift, rejected};
 pub use page_hinkley::PageHinkley;
 

@@ -14,6 +14,7 @@
 //! - [`anomaly`] has detectors that judge value by value; [`demand`] leads from load to resources;
 //!   [`window`] has rolling and event-time windows, mergeable summaries and joins; [`features`] describes series by numbers,
 //!   also in those windows; [`drift`] detects changes of distribution.
+//! - [`alert`] makes alerts and incidents of scores; [`security`] knows how actors usually behave; [`summary`] counts what happened.
 //! - [`tree`] has boosting, forests and isolation forests; [`failure`] warns ahead of failures; [`cause`] ranks the components
 //!   of an incident; [`workload`] tells compute from memory from input/output.
 //! - [`Series`], [`Panel`], [`resample`], [`counter_rate`], [`fill_gaps`], [`repair_outliers`], [`find_seasons`], [`change_points`]
@@ -84,12 +85,14 @@ mod resample;
 mod rng;
 mod same_time;
 mod seasonality;
+pub mod security;
 mod series;
 mod smoothing;
 mod state_space;
 mod stats;
 #[cfg(feature = "serde")]
 mod stored;
+pub mod summary;
 mod theta;
 mod transform;
 pub mod tree;

@@ -1,5 +1,9 @@
 //! Drift detectors against river 0.26.1, distances against scipy 1.17.1 and numpy 2.4.6 (1e-9 relative).
-#![allow(clippy::tests_outside_test_module, reason = "integration tests")]
+#![allow(
+    clippy::tests_outside_test_module,
+    clippy::disallowed_macros,
+    reason = "integration tests that print what they counted"
+)]
 
 use ecosystem_forecast::drift::{
     Adwin, Ddm, Drift, DriftDetector, Eddm, Kswin, PageHinkley, chi_squared, mean_discrepancy,
@@ -68,12 +72,52 @@ fn ddm_reports_warnings_and_the_change_where_river_does() {
 }
 
 #[test]
-fn eddm_and_kswin_see_the_change_soon() {
-    let found = changes(&mut Eddm::default(), &errors());
-    assert!(found.iter().any(|i| (900..1000).contains(i)), "{found:?}");
+fn eddm_reports_warnings_and_changes_where_river_does() {
+    let mut detector = Eddm::default();
+    let verdicts: Vec<Drift> = errors().iter().map(|&e| detector.push(e)).collect();
+    let at = |d: Drift| -> Vec<usize> { (0..verdicts.len()).filter(|&i| verdicts[i] == d).collect() };
+    assert_eq!(at(Drift::Changed), [623, 947, 1083, 1264, 1361, 1457, 1916]);
+    assert_eq!(at(Drift::Warning)[..3], [430, 431, 432]);
+    assert_eq!(at(Drift::Warning).len(), 556);
+}
+
+#[test]
+fn kswin_reports_changes_where_river_does() {
+    // A window of 60 whose older half is as long as the newer one leaves river nothing to draw at random.
+    assert_eq!(changes(&mut Kswin::new(0.0001, 60, 30), &shifting()), [723, 1516]);
+    assert_eq!(changes(&mut Kswin::new(0.001, 60, 30), &shifting()), [718, 1513]);
+    // The default compares with all older values.
     let found = changes(&mut Kswin::default(), &shifting());
-    assert_eq!(found.len(), 2, "{found:?}");
-    assert!((700..730).contains(&found[0]) && (1500..1530).contains(&found[1]), "{found:?}");
+    assert!(
+        found.len() == 2 && (700..730).contains(&found[0]) && (1500..1530).contains(&found[1]),
+        "{found:?}"
+    );
+}
+
+/// Reports per thousand values of twenty streams of 2,000 without a change.
+fn false_reports(make: &dyn Fn() -> Box<dyn DriftDetector>, stream: &dyn Fn(u64) -> Vec<f64>) -> f64 {
+    let reports: usize = (0..20).map(|seed| changes(make().as_mut(), &stream(100 + seed)).len()).sum();
+    reports as f64 / 40.0
+}
+
+#[test]
+fn streams_without_a_change_bring_at_most_one_report_per_thousand_values() {
+    let noise = |seed| uniform(2000, seed);
+    let errors = |seed| -> Vec<f64> {
+        uniform(2000, seed).iter().map(|u| f64::from(u8::from(u + 0.5 < 0.1))).collect()
+    };
+    let rates = [
+        ("ADWIN", false_reports(&|| Box::new(Adwin::default()), &noise)),
+        ("Page-Hinkley", false_reports(&|| Box::new(PageHinkley::new(0.005, 20.0)), &noise)),
+        ("KSWIN", false_reports(&|| Box::new(Kswin::default()), &noise)),
+        ("DDM", false_reports(&|| Box::new(Ddm::default()), &errors)),
+        ("ADWIN on errors", false_reports(&|| Box::new(Adwin::default()), &errors)),
+    ];
+    println!("reports per thousand values: {rates:?}");
+    assert!(rates.iter().all(|(_, rate)| *rate <= 1.0), "{rates:?}");
+    // EDDM's own weakness, in river as here; docs and comment say so.
+    let eddm = false_reports(&|| Box::new(Eddm::default()), &errors);
+    assert!(eddm < 10.0, "{eddm}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! | [`Effect`] | is the deviation large enough to matter at all (absolute, relative, direction)? |
 //! | [`AlertRule`] | when one alert begins and ends: duration, hysteresis, quiet time, missing data, feedback |
 //! | [`BurnRate`] | is the error budget being spent too fast, over a long and a short window at once? |
+//! | [`AlarmClass`] | which part, whom it concerns, which kind, how bad |
 //! | [`Incidents`] | which alerts are one incident, by time and by the edges between components |
 //!
 //! All of it works on streams with bounded memory, takes time as an argument (milliseconds since 1970), and continues after `serde` bit
@@ -28,11 +29,13 @@
 //! ```
 
 mod burn;
+mod class;
 mod effect;
 mod incident;
 mod rule;
 
 pub use burn::{Burn, BurnRate, BurnWindow};
+pub use class::{AlarmClass, AlarmKind, Modality, Severity, Subsystem};
 pub use effect::{Effect, Side};
 pub use incident::{CorrelationId, Incident, IncidentSettings, Incidents, Joined};
 pub use rule::{Alert, AlertCause, AlertChange, AlertRule, Feedback, RuleSettings, Sample};

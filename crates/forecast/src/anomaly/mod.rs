@@ -4,23 +4,29 @@
 //! give identical bits.
 
 mod classic;
+mod counter;
 mod ensemble;
 pub mod evaluation;
 mod hybrid_esd;
 mod likelihood;
 mod matrix_profile;
 mod nearest;
+mod polynomial;
+mod report;
 mod robust;
 pub mod rows;
 mod seasonal;
 mod spot;
 
 pub use classic::{Cusum, Ewma, Iqr, ZScore, z_scores};
+pub use counter::{Counter, CounterRows, Growth, OfCounter};
 pub use ensemble::{Ensemble, EnsembleSettings, Shape, Verdict};
 pub use hybrid_esd::{HybridEsd, hybrid_esd, seasonal_hybrid_esd};
 pub use likelihood::Likelihood;
 pub use matrix_profile::{LeftProfile, MatrixProfile};
 pub use nearest::{NearestRows, NearestSettings, RowVerdict};
+pub use polynomial::PolynomialWindow;
+pub use report::{Anomaly, AnomalyReport, Statistics};
 pub use robust::RobustZ;
 pub use seasonal::SeasonalResidual;
 pub use spot::{Pareto, Spot, SpotSettings};

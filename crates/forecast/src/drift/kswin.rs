@@ -47,8 +47,8 @@ impl DriftDetector for Kswin {
         if kolmogorov_smirnov(old, new) >= self.alpha {
             return Drift::Stable;
         }
-        // The newest values are the start of the new normal.
-        self.window.drain(..self.size - self.recent);
+        // The newest values are half old, half new: kept, they would differ from the next ones and be reported once more.
+        self.window.clear();
         Drift::Changed
     }
 }

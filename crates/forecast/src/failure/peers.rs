@@ -94,6 +94,9 @@ pub struct PeerScores {
     pub nodes: Vec<f64>,
     /// The metrics of that node that deviate most now, largest first: metric and signed deviation.
     pub metrics: Vec<(usize, f64)>,
+    /// Signed deviation of every metric of that node now, NaN where it does not take part: what
+    /// [`Subsystem::of_deviations`](crate::alert::Subsystem::of_deviations) names the failing part from.
+    pub deviations: Vec<f64>,
 }
 
 impl PeerDeviation {
@@ -253,15 +256,12 @@ impl PeerDeviation {
         let average = |k: usize| self.recent.iter().skip(k).step_by(width).sum::<f64>() / steps;
         let nodes: Vec<f64> = (0..width).map(average).collect();
         let node = (0..self.nodes).fold(0, |best, n| if nodes[n] > nodes[best] { n } else { best });
-        let mut metrics: Vec<(usize, f64)> = deviation[node * m..(node + 1) * m]
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|(_, z)| !z.is_nan())
-            .collect();
+        let deviations = deviation[node * m..(node + 1) * m].to_vec();
+        let mut metrics: Vec<(usize, f64)> =
+            deviations.iter().copied().enumerate().filter(|(_, z)| !z.is_nan()).collect();
         metrics.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
         metrics.truncate(5);
-        PeerScores { score: nodes[node], node, nodes, metrics }
+        PeerScores { score: nodes[node], node, nodes, metrics, deviations }
     }
 
     /// Group of every metric by its name: the words before the last dots, without shared beginnings (`system.cpu.user.pct`
