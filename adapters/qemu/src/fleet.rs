@@ -5,6 +5,7 @@ mod link;
 mod measure;
 
 use crate::error::HostError;
+use crate::guest::Guest;
 use crate::host::SOCKET;
 use crate::wire::{self, Answer, Ask, Migration};
 use ecosystem_core::{
@@ -40,6 +41,8 @@ pub struct FleetSettings {
     pub arguments: Vec<String>,
     /// Name and size of every host.
     pub hosts: Vec<(HostId, Resources)>,
+    /// What machines boot. The boot sector of [`guest`](crate::guest).
+    pub guest: Guest,
     /// Time between two questions to a host; also the interval of its heartbeats. 500 ms.
     pub every: Duration,
 }
@@ -56,6 +59,7 @@ impl FleetSettings {
             program: program.into(),
             arguments: Vec::new(),
             hosts,
+            guest: Guest::Sector,
             every: Duration::from_millis(500),
         }
     }

@@ -10,6 +10,27 @@
 //!
 //! At [`TICKS`] it counts what it has passed through, so that somebody outside sees that it lives.
 //! The code is real mode with one flat data segment (`fs`), which stays 4 GiB large after a visit to protected mode.
+//!
+//! [`Guest::Linux`] boots a kernel of the host's choice instead.
+
+use std::path::PathBuf;
+
+/// What a machine boots.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Guest {
+    /// The boot sector of this module.
+    #[default]
+    Sector,
+    /// A Linux kernel with an initial file system that loads `virtio_balloon`: its memory and processors can be changed while
+    /// it runs. It must put memory online by itself (`auto_online_blocks`) and processors as they appear.
+    Linux {
+        /// The kernel.
+        kernel: PathBuf,
+        /// The initial file system.
+        initrd: PathBuf,
+    },
+}
 
 /// Where in guest memory the guest counts its rounds (32 bits).
 pub const TICKS: u32 = 0x7e00;

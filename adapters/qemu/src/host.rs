@@ -9,6 +9,7 @@ mod memory;
 mod migrate;
 
 use crate::error::HostError;
+use crate::guest::Guest;
 use crate::limits::{self, Limits};
 use crate::machine::{Machine, file, lock};
 use crate::wire::{self, Answer, Ask, Migration, Usage};
@@ -44,18 +45,25 @@ pub struct HostSettings {
     pub capacity: Resources,
     /// The directory of all hosts; this one's is below it under its name.
     pub root: PathBuf,
+    /// What its machines boot.
+    pub guest: Guest,
 }
 
 impl HostSettings {
-    /// From the four arguments of a supervisor's program: `ROOT NAME MILLICORES MEMORY_BYTES`.
+    /// From the arguments of a supervisor's program: `ROOT NAME MILLICORES MEMORY_BYTES [KERNEL INITRD]`.
     pub fn from_arguments(words: &[String]) -> Result<Self, String> {
-        let [root, name, cpu, memory] = words else {
-            return Err("expected four arguments: ROOT NAME MILLICORES MEMORY_BYTES".into());
+        let (root, name, cpu, memory, guest) = match words {
+            [root, name, cpu, memory] => (root, name, cpu, memory, Guest::Sector),
+            [root, name, cpu, memory, kernel, initrd] => {
+                let guest = Guest::Linux { kernel: kernel.into(), initrd: initrd.into() };
+                (root, name, cpu, memory, guest)
+            }
+            _ => return Err("expected ROOT NAME MILLICORES MEMORY_BYTES [KERNEL INITRD]".into()),
         };
         let number = |text: &String| text.parse::<u64>().map_err(|e| format!("`{text}`: {e}"));
         let capacity = Resources::new(Millicores(number(cpu)?), Bytes(number(memory)?));
         let id = HostId::new(name).map_err(|e| e.to_string())?;
-        Ok(Self { id, capacity, root: root.into() })
+        Ok(Self { id, capacity, root: root.into(), guest })
     }
 
     /// The host's own directory.

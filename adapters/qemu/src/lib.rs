@@ -28,6 +28,8 @@ pub mod wire;
 
 pub use error::HostError;
 pub use fleet::{Fleet, FleetError, FleetSettings};
+pub use guest::Guest;
 pub use host::{HostSettings, serve};
+pub use machine::Plugged;
 pub use observer::{Observer, Sighting, places};
 pub use qmp::{Qmp, QmpError};

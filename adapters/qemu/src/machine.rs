@@ -1,7 +1,9 @@
-//! One QEMU process: a virtual machine with the 512-byte guest.
+//! One QEMU process: a virtual machine with the 512-byte guest, or with a Linux kernel.
+
+mod plug;
 
 use crate::error::HostError;
-use crate::guest;
+use crate::guest::{self, Guest};
 use crate::limits::Limits;
 use crate::qmp::{Qmp, QmpError};
 use ecosystem_core::{ReplicaId, ReplicaState, Resources, Version};
@@ -12,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+pub use plug::Plugged;
 
 /// For one command to a machine that is well: answers come within milliseconds, on a crowded machine within a second.
 pub(crate) const COMMAND: Duration = Duration::from_secs(4);
@@ -34,9 +38,9 @@ pub(crate) enum Begin {
     /// From its boot sector.
     Boot,
     /// With what another QEMU sends to the machine's own socket ([`Machine::address`]).
-    Listen { post_copy: bool },
+    Listen { post_copy: bool, plugged: Plugged },
     /// With what this address of QEMU gives.
-    Load { uri: String },
+    Load { uri: String, plugged: Plugged },
 }
 
 #[derive(Debug)]
@@ -48,9 +52,22 @@ pub(crate) struct Machine {
     born: Instant,
     qmp: Mutex<Option<Qmp>>,
     pub(crate) limits: Limits,
-    // What was seen last, and the guest's counter then.
-    seen: Mutex<(ReplicaState, u64)>,
+    // Changes while it runs, if the guest can follow.
+    elastic: bool,
+    pub(crate) plugged: Mutex<Plugged>,
+    seen: Mutex<Seen>,
 }
+
+/// What was seen last, the guest's counter then, and when that had moved.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    state: ReplicaState,
+    rounds: u64,
+    moved: Instant,
+}
+
+/// A Linux guest tells of itself once a second; after so long without a word it is not well.
+const WORDLESS: Duration = Duration::from_secs(10);
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A thread that panicked left nothing half done that matters here.
@@ -62,31 +79,37 @@ impl Machine {
     pub(crate) fn spawn(
         files: &Path,
         shape: Shape,
+        guest: &Guest,
         begin: &Begin,
         limits: Limits,
     ) -> Result<Self, HostError> {
-        let boot = file(files, "boot");
-        std::fs::write(&boot, guest::boot_sector()).map_err(HostError::system("boot sector"))?;
-        let mib = (shape.resources.memory.get() >> 20).max(2);
+        let plugged = match begin {
+            Begin::Boot => Plugged::new(shape.resources.memory.get() >> 20),
+            Begin::Listen { plugged, .. } | Begin::Load { plugged, .. } => plugged.clone(),
+        };
         let name = format!("guest={},debug-threads=on", shape.replica).replace('#', "-");
         let mut command = Command::new("qemu-system-x86_64");
         // Never by the presence of /dev/kvm: where it only pretends, guests crawl.
         command.args([
             "-accel",
-            "tcg,tb-size=16",
-            "-M",
-            "pc",
+            if *guest == Guest::Sector { "tcg,tb-size=16" } else { "tcg,tb-size=64" },
             "-nodefaults",
             "-display",
             "none",
             "-no-user-config",
+            "-name",
+            &name,
         ]);
-        command.args(["-m", &mib.to_string(), "-name", &name, "-boot", "a"]);
-        command.args(["-drive", &format!("file={},format=raw,if=floppy,readonly=on", boot.display())]);
+        plug::hardware(&mut command, files, guest, &plugged)?;
         let socket = |kind: &str| format!("{},server=on,wait=off", file(files, kind).display());
         // A network card on a network without a way out, so that there is a link to cut; no boot from it.
         command.args(["-netdev", "user,id=n0,restrict=on", "-device", "e1000,id=net0,netdev=n0,romfile="]);
-        command.args(["-chardev", &format!("socket,id=c0,path={}", socket("ser")), "-serial", "chardev:c0"]);
+        let console = match guest {
+            Guest::Sector => String::new(),
+            Guest::Linux { .. } => format!(",logfile={}", file(files, "con").display()),
+        };
+        command.args(["-chardev", &format!("socket,id=c0,path={}{console}", socket("ser"))]);
+        command.args(["-serial", "chardev:c0"]);
         command.args([
             "-qmp",
             &format!("unix:{}", socket("qmp")),
@@ -109,18 +132,23 @@ impl Machine {
             child: Mutex::new(child),
             qmp: Mutex::new(None),
             limits,
-            seen: Mutex::new((ReplicaState::Starting, 0)),
+            elastic: *guest != Guest::Sector,
+            plugged: Mutex::new(plugged),
+            seen: Mutex::new(Seen { state: ReplicaState::Starting, rounds: 0, moved: Instant::now() }),
         };
         machine.wait_for("an answer of the new process", OPEN, |it| Ok(it.status().is_ok()))?;
         std::fs::write(file(files, "json"), about.to_string())
             .map_err(HostError::system("machine description"))?;
+        if machine.elastic {
+            machine.listen_to_balloon()?;
+        }
         let uri = match begin {
             Begin::Boot => return Ok(machine),
-            Begin::Listen { post_copy } => {
+            Begin::Listen { post_copy, .. } => {
                 machine.capability("postcopy-ram", *post_copy)?;
                 machine.address()
             }
-            Begin::Load { uri } => uri.clone(),
+            Begin::Load { uri, .. } => uri.clone(),
         };
         machine.execute("migrate-incoming", &json!({"uri": uri}))?;
         Ok(machine)
@@ -188,10 +216,15 @@ impl Machine {
             Ok("running") => {
                 let rounds = self.rounds().unwrap_or(0);
                 let mut seen = lock(&self.seen);
-                let before = std::mem::replace(&mut seen.1, rounds);
-                match (rounds != before, seen.0) {
+                let moved = std::mem::replace(&mut seen.rounds, rounds) != rounds;
+                if moved {
+                    seen.moved = Instant::now();
+                }
+                let patient = self.elastic && seen.moved.elapsed() < WORDLESS;
+                match (moved, seen.state) {
                     (true, _) => ReplicaState::Running,
                     (false, ReplicaState::Starting) => ReplicaState::Starting,
+                    (false, ReplicaState::Running) if patient => ReplicaState::Running,
                     _ => ReplicaState::Unhealthy,
                 }
             }
@@ -200,7 +233,7 @@ impl Machine {
             Ok(_) | Err(QmpError::Silent { .. }) => ReplicaState::Unhealthy,
             Err(_) => ReplicaState::Stopped,
         };
-        lock(&self.seen).0 = state;
+        lock(&self.seen).state = state;
         state
     }
 
@@ -217,15 +250,19 @@ impl Machine {
 
     /// How it was when somebody last looked.
     pub(crate) fn state(&self) -> ReplicaState {
-        lock(&self.seen).0
+        lock(&self.seen).state
     }
 
     pub(crate) fn set_state(&self, state: ReplicaState) {
-        lock(&self.seen).0 = state;
+        let mut seen = lock(&self.seen);
+        (seen.state, seen.moved) = (state, Instant::now());
     }
 
-    /// The guest's counter of rounds.
+    /// The guest's counter of rounds; of a Linux guest, when it last told of itself.
     fn rounds(&self) -> Result<u64, HostError> {
+        if self.elastic {
+            return self.last_word();
+        }
         let line = format!("xp /1xw {:#x}", guest::TICKS);
         let text = self.execute("human-monitor-command", &json!({"command-line": line}))?;
         let word = text.as_str().and_then(|it| it.split("0x").nth(1)).map(str::trim);
@@ -276,14 +313,6 @@ impl Machine {
         std::fs::rename(&part, to).map_err(HostError::system("snapshot file"))
     }
 
-    /// Asks the guest to give memory back or take it, and waits a little; a guest without a balloon driver does not.
-    pub(crate) fn balloon(&self, bytes: u64) -> Result<(), HostError> {
-        self.execute("balloon", &json!({"value": bytes}))?;
-        self.wait_for("a balloon of the asked size", Duration::from_secs(5), |it| {
-            Ok(it.execute("query-balloon", &json!({}))?["actual"].as_u64() == Some(bytes))
-        })
-    }
-
     /// Plugs the network cable in or out.
     pub(crate) fn link(&self, up: bool) -> Result<(), QmpError> {
         self.execute("set_link", &json!({"name": "net0", "up": up})).map(drop)
@@ -322,7 +351,7 @@ impl Machine {
         // Both fail only for a process that has ended.
         drop(child.kill());
         drop(child.wait());
-        for kind in ["qmp", "obs", "ser", "json", "boot", "log", "mig"] {
+        for kind in ["qmp", "obs", "ser", "json", "boot", "log", "mig", "con"] {
             drop(std::fs::remove_file(file(&self.files, kind)));
         }
         self.limits.remove();

@@ -1,6 +1,7 @@
 //! What a controller and the supervisors of hosts say to each other: one JSON line there, one back, over a unix socket.
 
 use crate::error::HostError;
+use crate::machine::Plugged;
 use ecosystem_core::{
     ActionId, ActionRequest, ComponentId, Epoch, HostHealth, HypervisorEvent, NetworkPolicy, ReplicaId,
     ReplicaReport, Resources, Version,
@@ -45,6 +46,8 @@ pub enum Ask {
         resources: Resources,
         /// Memory is fetched afterwards.
         post_copy: bool,
+        /// What is plugged into it.
+        plugged: Plugged,
     },
     /// Has the machine that was prepared for taken over?
     Arrived {

@@ -1,11 +1,11 @@
 //! How long a pre-copy migration will take, before it is begun.
 //!
 //! The formula is the geometric series of Clark et al., "Live Migration of Virtual Machines" (NSDI 2005): each round sends
-//! what was written during the one before. What it does not know, the real throughput between two hosts and the time that
-//! making the target takes, is learned from the migrations between them ([`Learned`]), as Akoush et al., "Predicting the
-//! Performance of Virtual Machine Migration" (MASCOTS 2010) do with measured link speed and fixed overheads.
+//! what was written during the one before. What it does not know, the throughput that two hosts really reach, is learned from the
+//! migrations between them ([`Learned`]), as Akoush et al., "Predicting the Performance of Virtual Machine Migration"
+//! (MASCOTS 2010) measure it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use vm_ecosystem::prelude::HostId;
 
 /// What is known beforehand.
@@ -44,71 +44,56 @@ pub fn copy_seconds(plan: &Plan) -> Option<f64> {
 }
 
 /// What earlier migrations say, by pair of hosts; a pair that is new inherits from all.
+///
+/// Kept is how many times as long as by the formula they took, as a logarithm; its median, and not its mean, because a
+/// migration that meets a busy moment takes several times as long and says nothing about the next.
 #[derive(Clone, Debug, Default)]
 pub struct Learned {
-    all: Estimate,
-    pairs: BTreeMap<(HostId, HostId), Estimate>,
+    all: VecDeque<f64>,
+    pairs: BTreeMap<(HostId, HostId), VecDeque<f64>>,
 }
 
-/// Migrations that a belief counts for which nothing has been seen yet.
-const BELIEF: f64 = 2.0;
+/// Migrations that a belief counts for as long as little has been seen.
+const BELIEF: usize = 4;
 /// Migrations that are remembered: the machine and its load change.
-const MEMORY: f64 = 16.0;
-/// Seconds from the order to a target that listens to the first byte, and of the switch-over, before anything is known.
-const SETUP: f64 = 0.05;
-/// Longest such time that is believed.
-const SETUP_MAX: f64 = 0.5;
-/// Shortest copying, in seconds, that says something about throughput.
-const TELLING: f64 = 0.5;
+const MEMORY: usize = 15;
+/// Five times as fast or as slow as the formula says is the most that is believed.
+const FACTOR_MAX: f64 = 5.0;
 
-/// Two running means with their weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Estimate {
-    // Mean of the logarithm of real to allowed throughput.
-    throughput: (f64, f64),
-    // Seconds that do not depend on what is copied.
-    setup: (f64, f64),
+/// Median of what was seen and of the belief, repeated.
+fn believed(seen: Option<&VecDeque<f64>>, prior: f64) -> f64 {
+    let seen = seen.into_iter().flatten().copied();
+    let mut all: Vec<f64> = seen.chain(std::iter::repeat_n(prior, BELIEF)).collect();
+    all.sort_by(f64::total_cmp);
+    let middle = all.len() / 2;
+    if all.len() % 2 == 1 { all[middle] } else { f64::midpoint(all[middle - 1], all[middle]) }
 }
 
-fn add(mean: &mut (f64, f64), value: f64) {
-    mean.1 = (mean.1 + 1.0).min(MEMORY);
-    mean.0 += (value - mean.0) / mean.1;
-}
-
-fn believed(mean: (f64, f64), prior: f64) -> f64 {
-    (prior * BELIEF + mean.0 * mean.1) / (BELIEF + mean.1)
+fn remember(memory: &mut VecDeque<f64>, value: f64) {
+    memory.push_back(value);
+    if memory.len() > MEMORY {
+        memory.pop_front();
+    }
 }
 
 impl Learned {
-    /// Share of the allowed throughput that is reached, and seconds of preparation.
-    fn between(&self, from: &HostId, to: &HostId) -> (f64, f64) {
-        let (throughput, setup) = (believed(self.all.throughput, 0.0), believed(self.all.setup, SETUP));
-        let pair = self.pairs.get(&(from.clone(), to.clone())).copied().unwrap_or_default();
-        (believed(pair.throughput, throughput).exp(), believed(pair.setup, setup))
+    /// Share of the allowed throughput that is reached between two hosts.
+    fn share(&self, from: &HostId, to: &HostId) -> f64 {
+        let pair = self.pairs.get(&(from.clone(), to.clone()));
+        (-believed(pair, believed(Some(&self.all), 0.0))).exp()
     }
 
-    /// Seconds from the order to the switch-over; `None` = it does not converge.
+    /// Seconds from a target that listens to the switch-over; `None` = it does not converge.
     pub fn predict(&self, plan: &Plan, from: &HostId, to: &HostId) -> Option<f64> {
-        let (share, setup) = self.between(from, to);
-        Some(setup + copy_seconds(&Plan { bandwidth: plan.bandwidth * share, ..*plan })?)
+        copy_seconds(&Plan { bandwidth: plan.bandwidth * self.share(from, to), ..*plan })
     }
 
-    /// Takes in how a migration went: seconds from the order to the switch-over, and bytes that were sent.
-    pub fn learn(&mut self, plan: &Plan, from: &HostId, to: &HostId, total_s: f64, sent: f64) {
-        let (share, setup) = self.between(from, to);
-        let copying = total_s - setup;
-        let pair = self.pairs.entry((from.clone(), to.clone())).or_default();
-        if copying > TELLING && sent > 0.0 {
-            // Bounded: a migration that stood still for a reason of its own shall not rule the next ones.
-            let seen = (sent / copying / plan.bandwidth).clamp(0.1, 1.5).ln();
-            add(&mut pair.throughput, seen);
-            add(&mut self.all.throughput, seen);
-        }
-        if let Some(copy) = copy_seconds(&Plan { bandwidth: plan.bandwidth * share, ..*plan }) {
-            let seen = (total_s - copy).clamp(0.0, SETUP_MAX);
-            add(&mut pair.setup, seen);
-            add(&mut self.all.setup, seen);
-        }
+    /// Takes in how long a migration took.
+    pub fn learn(&mut self, plan: &Plan, from: &HostId, to: &HostId, total_s: f64) {
+        let Some(copy) = copy_seconds(plan).filter(|it| *it > 0.0) else { return };
+        let seen = (total_s / copy).clamp(1.0 / FACTOR_MAX, FACTOR_MAX).ln();
+        remember(self.pairs.entry((from.clone(), to.clone())).or_default(), seen);
+        remember(&mut self.all, seen);
     }
 }
 
@@ -133,19 +118,33 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_that_reaches_half_the_bandwidth_is_learned_and_others_learn_less() {
+    fn a_pair_that_reaches_half_the_bandwidth_is_learned_and_outliers_are_not() {
         let host = |name| HostId::new(name).unwrap();
         let (a, b, c) = (host("a"), host("b"), host("c"));
         let mut learned = Learned::default();
-        let before = learned.predict(&PLAN, &a, &b).unwrap();
-        assert!((before - 2.05).abs() < 1e-9, "{before}");
-        for _ in 0..12 {
-            learned.learn(&PLAN, &a, &b, 4.05, 64e6);
-            learned.learn(&PLAN, &b, &c, 2.05, 64e6);
+        let predicted = |learned: &Learned, from, to| learned.predict(&PLAN, from, to).unwrap();
+        assert!((predicted(&learned, &a, &b) - 2.0).abs() < 1e-9, "the formula alone");
+        for round in 0..12 {
+            learned.learn(&PLAN, &a, &b, 4.0);
+            // Between these the machine is busy now and then.
+            learned.learn(&PLAN, &b, &c, if round % 4 == 0 { 9.0 } else { 2.0 });
         }
-        let slow = learned.predict(&PLAN, &a, &b).unwrap();
-        assert!((3.7..4.2).contains(&slow), "{slow}");
-        let new = learned.predict(&PLAN, &c, &a).unwrap();
-        assert!((2.2..3.4).contains(&new), "{new}");
+        assert!((predicted(&learned, &a, &b) - 4.0).abs() < 1e-9);
+        assert!((predicted(&learned, &b, &c) - 2.0).abs() < 1e-9);
+        let new = predicted(&learned, &c, &a);
+        assert!((1.9..=4.1).contains(&new), "{new}");
+    }
+
+    #[test]
+    fn what_does_not_converge_teaches_nothing_and_memory_does_not_grow() {
+        let host = |name| HostId::new(name).unwrap();
+        let mut learned = Learned::default();
+        let never = Plan { window: 64e6, dirty_per_s: 64e6, downtime: 0.01, ..PLAN };
+        learned.learn(&never, &host("a"), &host("b"), 5.0);
+        assert!(learned.all.is_empty());
+        for _ in 0..100 {
+            learned.learn(&PLAN, &host("a"), &host("b"), 2.0);
+        }
+        assert_eq!(learned.all.len(), MEMORY);
     }
 }

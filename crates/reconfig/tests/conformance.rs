@@ -53,6 +53,7 @@ struct Broken {
     inner: Simulator,
     how: Breach,
     next: u64,
+    waiting: Vec<ActionRequest>,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -64,6 +65,7 @@ enum Breach {
     HidesWhatRuns,
     InventsAnswers,
     LosesAnswers,
+    KeepsStartsWaiting,
 }
 
 impl Hypervisor for Broken {
@@ -82,6 +84,11 @@ impl Hypervisor for Broken {
             }
             Breach::IgnoresEpochs => request.epoch.0 = 1_000,
             Breach::IgnoresExpectations => request.expected = None,
+            // Taken, and begun with a later poll, whatever happens in between.
+            Breach::KeepsStartsWaiting if matches!(request.kind, ActionKind::Start { .. }) => {
+                self.waiting.push(request);
+                return Ok(());
+            }
             _ => {}
         }
         self.inner.submit(&request)
@@ -89,6 +96,15 @@ impl Hypervisor for Broken {
 
     fn poll(&mut self, now: Timestamp) -> Result<Vec<HypervisorEvent>, SimError> {
         let mut events = self.inner.poll(now)?;
+        self.next += u64::from(self.how == Breach::KeepsStartsWaiting);
+        if self.next % 40 == 0 {
+            for request in self.waiting.drain(..) {
+                if let Err(SubmitError::Rejected { reason }) = self.inner.submit(&request) {
+                    let outcome = ActionOutcome::Failed { reason: reason.into() };
+                    events.push(HypervisorEvent::Finished { action: request.id, outcome });
+                }
+            }
+        }
         for event in &mut events {
             if let HypervisorEvent::Finished { outcome, .. } = event
                 && self.how == Breach::ClaimsSuccess
@@ -124,9 +140,11 @@ fn every_breach_of_the_contract_is_caught() {
         (Breach::HidesWhatRuns, "a start that is done runs"),
         (Breach::InventsAnswers, "nothing is said"),
         (Breach::LosesAnswers, "stopping what does not run"),
+        (Breach::KeepsStartsWaiting, "a stop that is done ends the starts"),
     ];
     for (how, rule) in breaches {
-        let report = judge(Broken { inner: simulator(SimSettings::default()), how, next: 0 });
+        let report =
+            judge(Broken { inner: simulator(SimSettings::default()), how, next: 0, waiting: Vec::new() });
         assert!(
             report.failures().any(|check| check.rule.starts_with(rule)),
             "expected `{rule}…` to fail\n{report}"

@@ -2,6 +2,7 @@
 
 use super::{Fleet, FleetError};
 use crate::error::HostError;
+use crate::guest::Guest;
 use crate::host::SOCKET;
 use crate::processes;
 use crate::wire::Ask;
@@ -90,6 +91,9 @@ impl Fleet {
         let mut command = Command::new(&self.settings.program);
         command.args(&self.settings.arguments).arg(&self.settings.root).arg(host.as_str());
         command.arg(capacity.cpu.get().to_string()).arg(capacity.memory.get().to_string());
+        if let Guest::Linux { kernel, initrd } = &self.settings.guest {
+            command.arg(kernel).arg(initrd);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
         let mut child = command
             .spawn()

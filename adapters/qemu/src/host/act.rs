@@ -71,7 +71,8 @@ impl Host {
         };
         let limits = self.limits.of_machine(&format!("v{number}"));
         let component = shape.replica.component().clone();
-        let machine = Machine::spawn(&machine_files(&self.dir, number), shape, begin, limits)?;
+        let machine =
+            Machine::spawn(&machine_files(&self.dir, number), shape, &self.settings.guest, begin, limits)?;
         if lock(&self.state).memory.policies().contains_key(&component) {
             machine.link(false)?;
         }
@@ -87,8 +88,9 @@ impl Host {
         }
         if resources.memory != before.memory {
             // Needs the guest's help; without it nothing has changed.
-            machine.balloon(resources.memory.get())?;
+            machine.set_memory(resources.memory.get())?;
         }
+        machine.set_processors(resources.cpu)?;
         machine.limits.quota(resources.cpu);
         lock(&machine.shape).resources = resources.clone();
         Ok(())
@@ -120,7 +122,8 @@ impl Host {
         old.end();
         lock(&self.state).machines.remove(replica);
         let uri = format!("exec:cat '{}'", saved.display());
-        let machine = self.make(shape, &Begin::Load { uri })?;
+        let plugged = lock(&old.plugged).clone();
+        let machine = self.make(shape, &Begin::Load { uri, plugged })?;
         lock(&self.state).machines.insert(replica.clone(), Arc::clone(&machine));
         // It was saved while it stood still, and stands still again once everything is read.
         machine.wait_for("a snapshot that is read", COMMAND, |it| Ok(it.status()? == "paused"))?;

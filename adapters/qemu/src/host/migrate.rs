@@ -62,6 +62,7 @@ impl Host {
             version: shape.version,
             resources: shape.resources,
             post_copy,
+            plugged: lock(&machine.plugged).clone(),
         };
         let uri = match self.tell_other(&target, &question) {
             Ok(Answer::Listening { uri }) => uri,
@@ -185,7 +186,7 @@ impl Host {
 
     /// Makes a machine that waits for memory; gives the address it listens on.
     pub(super) fn prepare(&self, question: Ask) -> Result<String, HostError> {
-        let Ask::Prepare { epoch, replica, version, resources, post_copy, .. } = question else {
+        let Ask::Prepare { epoch, replica, version, resources, post_copy, plugged, .. } = question else {
             return Err(HostError::failed("not a preparation"));
         };
         {
@@ -197,8 +198,8 @@ impl Host {
             // What an earlier attempt left.
             drop(state.incoming.remove(&replica));
         }
-        let machine =
-            self.make(Shape { replica: replica.clone(), version, resources }, &Begin::Listen { post_copy })?;
+        let begin = Begin::Listen { post_copy, plugged };
+        let machine = self.make(Shape { replica: replica.clone(), version, resources }, &begin)?;
         let uri = machine.address();
         lock(&self.state).incoming.insert(replica, machine);
         Ok(uri)

@@ -19,6 +19,7 @@ pub(super) fn all<'a, H: Hypervisor, W: FnMut(Duration) -> Timestamp>() -> Vec<R
         ("a second start of what runs makes no second instance", second_start),
         ("an answer waits for a late poll", late),
         ("stopping what does not run is done", stop_nothing),
+        ("a stop that is done ends the starts that were handed in before it", stop_ends_starts),
         ("a probe tells what runs and what does not", probe),
         ("a host that does not exist starts nothing and says so", unknown_host),
         ("a replica that does not run cannot be moved, changed or kept", unknown_replica),
@@ -114,6 +115,29 @@ fn late<H: Hypervisor, W: FnMut(Duration) -> Timestamp>(stage: &mut Stage<'_, H,
 fn stop_nothing<H: Hypervisor, W: FnMut(Duration) -> Timestamp>(stage: &mut Stage<'_, H, W>) -> Checked {
     let host = stage.host(0)?;
     stage.must(stage.stop(7, &host))
+}
+
+/// A stop right behind a start, before anybody knows how far that is. It may be refused; but once it is done, the start has
+/// had its last effect: the engine may start the replica elsewhere the next moment.
+fn stop_ends_starts<H: Hypervisor, W: FnMut(Duration) -> Timestamp>(stage: &mut Stage<'_, H, W>) -> Checked {
+    let host = stage.host(0)?;
+    let start = stage.request(stage.start(0, &host));
+    if let Some(reason) = stage.submit(&start)? {
+        return failed(format!("a start was refused: {reason}"));
+    }
+    let stopped = stage.order(stage.stop(0, &host))?;
+    if !stopped.is_done() {
+        ensure(stopped.is_refusal(), || format!("the stop ended as {stopped:?}"))?;
+        let started = stage.await_end(start.id, |_| Ok(()))?;
+        ensure(started != Ending::Silent, || "the start has no end".into())?;
+        stage.must(stage.stop(0, &host))?;
+        return stage.expect_on(0, None);
+    }
+    stage.expect_on(0, None)?;
+    // As long as the start could still be begun, and a while longer.
+    stage.await_end(start.id, |stage| stage.expect_on(0, None))?;
+    stage.pass(stage.scenario.step * 20)?;
+    stage.expect_on(0, None)
 }
 
 fn probe<H: Hypervisor, W: FnMut(Duration) -> Timestamp>(stage: &mut Stage<'_, H, W>) -> Checked {
