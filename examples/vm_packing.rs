@@ -157,7 +157,7 @@ impl Replay {
 
     /// Empties hosts with few residents whose VMs all fit on others in use, within the budget of migrations.
     fn consolidate(&mut self, vms: &[Vm]) {
-        const RESIDENTS_MAX: u32 = 3;
+        const RESIDENTS_MAX: u32 = 8;
         let allowed = (self.migrate_share * self.placed as f64).floor();
         for residents in 1..=RESIDENTS_MAX {
             for host in 0..self.fleet.hosts() {
