@@ -1,5 +1,7 @@
 //! A directed graph as two arrays (compressed sparse rows): what the algorithms run on.
 
+use std::sync::OnceLock;
+
 /// A dense index as it is stored; maps never hold more than `u32::MAX` parts.
 pub(crate) fn dense(index: usize) -> u32 {
     u32::try_from(index).expect("a map holds fewer than 2^32 parts")
@@ -29,9 +31,10 @@ pub enum DigraphError {
     },
 }
 
-/// A directed graph with nodes `0..nodes` and edges in compressed sparse rows: 8 bytes an edge, 4 a node.
+/// A directed graph with nodes `0..nodes` and edges in compressed sparse rows: at most 16 bytes an edge, 4 a node.
 ///
-/// Parallel edges and loops are kept; the successors of a node keep the order of the list.
+/// Parallel edges and loops are kept; the successors of a node keep the order of the list. The numbers of the edges are put in
+/// rows when somebody first asks for them; until then the list itself is kept.
 ///
 /// # Example
 /// ```
@@ -42,13 +45,23 @@ pub enum DigraphError {
 /// assert_eq!(strong_components(&graph).count(), 2);
 /// # Ok::<(), ecosystem_core::analysis::DigraphError>(())
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Digraph {
     // INVARIANT: `offsets` has one entry more than there are nodes, rises, and ends with the number of edges.
     offsets: Vec<u32>,
     targets: Vec<u32>,
-    edges: Vec<u32>,
+    // INVARIANT: set, or `list` has the edges in the order of their numbers.
+    ids: OnceLock<Vec<u32>>,
+    list: Vec<(u32, u32)>,
 }
+
+impl PartialEq for Digraph {
+    fn eq(&self, other: &Self) -> bool {
+        self.offsets == other.offsets && self.targets == other.targets && self.ids() == other.ids()
+    }
+}
+
+impl Eq for Digraph {}
 
 impl Digraph {
     /// The graph of a list of edges. O(nodes + edges).
@@ -58,8 +71,8 @@ impl Digraph {
                 return Err(DigraphError::TooLarge { what, count });
             }
         }
-        if let Some(graph) = Self::sorted(nodes, edges, |edge| edge) {
-            return Ok(graph);
+        if let Some(offsets) = Self::rows(nodes, edges, |edge| edge) {
+            return Ok(Self::unnumbered(offsets, edges));
         }
         let wrong = edges.iter().position(|&(from, to)| from.max(to) as usize >= nodes).unwrap_or(0);
         let node = edges.get(wrong).map_or(0, |&(from, to)| from.max(to));
@@ -79,8 +92,35 @@ impl Digraph {
     /// Edges in rows by counting sort (Knuth, TAOCP 3, 5.2), or `None` if an end is out of range. Two sweeps of the list: the
     /// first counts and checks, the second writes each edge where its row has got to.
     fn sorted(nodes: usize, edges: &[(u32, u32)], ends: impl Fn((u32, u32)) -> (u32, u32)) -> Option<Self> {
-        // Counts stand two places on. Summed up, the place behind a node says where its row begins; having been the cursor of
-        // the row, it says where that ends. So there is neither a second array of cursors nor a shift.
+        let mut offsets = Self::rows(nodes, edges, &ends)?;
+        let (mut targets, mut ids) = (vec![0_u32; edges.len()], vec![0_u32; edges.len()]);
+        for (id, &edge) in (0_u32..).zip(edges) {
+            let (from, to) = ends(edge);
+            let slot = &mut offsets[from as usize + 1];
+            targets[*slot as usize] = to;
+            ids[*slot as usize] = id;
+            *slot += 1;
+        }
+        offsets.pop();
+        Some(Self::numbered(offsets, targets, ids))
+    }
+
+    /// Like [`Self::sorted`] without the numbers: every write to a row is a jump through memory, and most of the time.
+    fn unnumbered(mut offsets: Vec<u32>, edges: &[(u32, u32)]) -> Self {
+        let mut targets = vec![0_u32; edges.len()];
+        for &(from, to) in edges {
+            let slot = &mut offsets[from as usize + 1];
+            targets[*slot as usize] = to;
+            *slot += 1;
+        }
+        offsets.pop();
+        Self { offsets, targets, ids: OnceLock::new(), list: edges.to_vec() }
+    }
+
+    /// Where the row of each node begins, one place on, so that the place becomes the end of the row once it has been the cursor
+    /// that fills it: there is neither a second array of cursors nor a shift. `None` if an end is out of range.
+    fn rows(nodes: usize, edges: &[(u32, u32)], ends: impl Fn((u32, u32)) -> (u32, u32)) -> Option<Vec<u32>> {
+        // Counts stand two places on.
         let mut offsets = vec![0_u32; nodes + 2];
         let mut highest = None;
         for &edge in edges {
@@ -98,16 +138,25 @@ impl Digraph {
             sum += *offset;
             *offset = sum;
         }
-        let (mut targets, mut ids) = (vec![0_u32; edges.len()], vec![0_u32; edges.len()]);
-        for (id, &edge) in (0_u32..).zip(edges) {
-            let (from, to) = ends(edge);
-            let slot = &mut offsets[from as usize + 1];
-            targets[*slot as usize] = to;
-            ids[*slot as usize] = id;
-            *slot += 1;
-        }
-        offsets.pop();
-        Some(Self { offsets, targets, edges: ids })
+        Some(offsets)
+    }
+
+    fn numbered(offsets: Vec<u32>, targets: Vec<u32>, ids: Vec<u32>) -> Self {
+        Self { offsets, targets, ids: OnceLock::from(ids), list: Vec::new() }
+    }
+
+    /// Numbers of the edges, beside `targets`.
+    fn ids(&self) -> &[u32] {
+        self.ids.get_or_init(|| {
+            let mut next = self.offsets.clone();
+            let mut ids = vec![0_u32; self.list.len()];
+            for (id, &(from, _)) in (0_u32..).zip(&self.list) {
+                let slot = &mut next[from as usize];
+                ids[*slot as usize] = id;
+                *slot += 1;
+            }
+            ids
+        })
     }
 
     /// A graph of `(from, to, edge id)`; the iterator is walked twice (count, then fill).
@@ -128,19 +177,20 @@ impl Digraph {
             ids[*slot as usize] = id;
             *slot += 1;
         }
-        Self { offsets, targets, edges: ids }
+        Self::numbered(offsets, targets, ids)
     }
 
     /// The same edges turned round; edge numbers stay. O(nodes + edges).
     #[must_use]
     pub fn reversed(&self) -> Self {
         let mut turned: Vec<(u32, u32, u32)> = vec![(0, 0, 0); self.targets.len()];
-        let dense_ids = self.edges.iter().all(|&id| (id as usize) < self.targets.len());
+        let ids = self.ids();
+        let dense_ids = ids.iter().all(|&id| (id as usize) < self.targets.len());
         for node in 0..self.nodes() {
             for slot in self.range(node) {
                 // in order of edge number, so that the predecessors of a node keep the order of the list
-                let place = if dense_ids { self.edges[slot] as usize } else { slot };
-                turned[place] = (self.targets[slot], dense(node), self.edges[slot]);
+                let place = if dense_ids { ids[slot] as usize } else { slot };
+                turned[place] = (self.targets[slot], dense(node), ids[slot]);
             }
         }
         Self::of_iter(self.nodes(), turned.iter().copied())
@@ -150,10 +200,11 @@ impl Digraph {
     pub(crate) fn filtered(&self, keep: impl Fn(u32, u32, u32) -> bool) -> Self {
         let mut offsets = Vec::with_capacity(self.offsets.len());
         let (mut targets, mut edges) = (Vec::new(), Vec::new());
+        let ids = self.ids();
         offsets.push(0);
         for node in 0..self.nodes() {
             for slot in self.range(node) {
-                let (target, edge) = (self.targets[slot], self.edges[slot]);
+                let (target, edge) = (self.targets[slot], ids[slot]);
                 if keep(dense(node), target, edge) {
                     targets.push(target);
                     edges.push(edge);
@@ -161,7 +212,7 @@ impl Digraph {
             }
             offsets.push(dense(targets.len()));
         }
-        Self { offsets, targets, edges }
+        Self::numbered(offsets, targets, edges)
     }
 
     /// The graph of some nodes, numbered by `local`, and the edges whose targets are inside. Edges are numbered anew.
@@ -175,7 +226,7 @@ impl Digraph {
             offsets.push(dense(targets.len()));
         }
         let edges = (0..dense(targets.len())).collect();
-        Self { offsets, targets, edges }
+        Self::numbered(offsets, targets, edges)
     }
 
     /// The same edges turned round, each list of predecessors in rising order. O(nodes + edges).
@@ -189,15 +240,16 @@ impl Digraph {
         }
         let (mut targets, mut edges) = (vec![0_u32; self.targets.len()], vec![0_u32; self.targets.len()]);
         let mut next = offsets.clone();
+        let ids = self.ids();
         for node in 0..self.nodes() {
             for slot in self.range(node) {
                 let place = &mut next[self.targets[slot] as usize];
                 targets[*place as usize] = dense(node);
-                edges[*place as usize] = self.edges[slot];
+                edges[*place as usize] = ids[slot];
                 *place += 1;
             }
         }
-        Self { offsets, targets, edges }
+        Self::numbered(offsets, targets, edges)
     }
 
     /// Number of nodes.
@@ -217,14 +269,14 @@ impl Digraph {
 
     /// Numbers of the edges of a node, beside [`Self::successors`].
     pub fn edge_ids(&self, node: usize) -> &[u32] {
-        &self.edges[self.range(node)]
+        &self.ids()[self.range(node)]
     }
 
     /// All edges as `(from, to, edge number)`, by node.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u32, u32)> {
-        (0..self.nodes()).flat_map(move |node| {
-            self.range(node).map(move |s| (dense(node), self.targets[s], self.edges[s]))
-        })
+        let ids = self.ids();
+        (0..self.nodes())
+            .flat_map(move |node| self.range(node).map(move |s| (dense(node), self.targets[s], ids[s])))
     }
 
     /// Both directions of every edge, each pair of neighbours once, without loops. O(E log E).
@@ -264,6 +316,7 @@ mod tests {
         assert_eq!(turned.successors(1), [0, 2, 0]);
         assert_eq!(turned.edge_ids(1), [0, 1, 3]);
         assert_eq!(turned.reversed(), graph);
+        assert_eq!(Digraph::of_valid(4, &[(0, 1), (2, 1), (1, 3), (0, 1), (3, 3)]), graph);
         assert_eq!(graph.undirected().successors(1), [0, 2, 3]);
     }
 

@@ -9,7 +9,7 @@
 //! The drawing runs from left to right: layers are columns, `x` belongs to the layer, `y` comes from step 5.
 
 use super::coordinates;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is drawn.
 pub(super) struct Graph {
@@ -129,27 +129,21 @@ fn acyclic_order(nodes: usize, edges: &[(usize, usize, u8)]) -> Vec<usize> {
     }
     let (mut outs, mut ins): (Vec<usize>, Vec<usize>) =
         (out.iter().map(Vec::len).collect(), into.iter().map(Vec::len).collect());
-    let mut left: Vec<usize> = (0..nodes).collect();
+    let mut left = Remaining::of(&ins, &outs);
     let (mut head, mut tail) = (Vec::new(), Vec::new());
-    while !left.is_empty() {
-        let sink = left.iter().position(|&v| outs[v] == 0);
-        let source = left.iter().position(|&v| ins[v] == 0);
-        let at = sink.or(source).unwrap_or_else(|| {
-            // most outgoing over incoming edges
-            let surplus = |v: usize| (edges.len() + ins[v] - outs[v], v);
-            left.iter().enumerate().min_by_key(|&(_, &v)| surplus(v)).map_or(0, |(at, _)| at)
-        });
-        let node = left.remove(at);
-        if sink.is_some() {
+    while let Some(node) = left.next() {
+        let is_sink = outs[node] == 0;
+        if is_sink {
             tail.push(node);
         } else {
             head.push(node);
         }
+        left.remove(node, &ins, &outs);
         for &next in &out[node] {
-            ins[next] = ins[next].saturating_sub(1);
+            left.change(next, &mut ins, &mut outs, |ins, _| *ins = ins.saturating_sub(1));
         }
         for &before in &into[node] {
-            outs[before] = outs[before].saturating_sub(1);
+            left.change(before, &mut ins, &mut outs, |_, outs| *outs = outs.saturating_sub(1));
         }
     }
     head.extend(tail.into_iter().rev());
@@ -158,6 +152,61 @@ fn acyclic_order(nodes: usize, edges: &[(usize, usize, u8)]) -> Vec<usize> {
         rank[node] = place;
     }
     rank
+}
+
+/// Nodes that have no place in the order yet, by what decides who is next.
+#[derive(Default)]
+struct Remaining {
+    sinks: BTreeSet<usize>,
+    sources: BTreeSet<usize>,
+    // Incoming less outgoing edges, then number: the first has the most outgoing over incoming ones.
+    by_surplus: BTreeSet<(isize, usize)>,
+}
+
+impl Remaining {
+    fn of(ins: &[usize], outs: &[usize]) -> Self {
+        let mut left = Self::default();
+        (0..ins.len()).for_each(|v| left.insert(v, ins, outs));
+        left
+    }
+
+    /// Sinks before sources before the rest.
+    fn next(&self) -> Option<usize> {
+        let rest = || self.by_surplus.first().map(|&(_, v)| v);
+        self.sinks.first().or_else(|| self.sources.first()).copied().or_else(rest)
+    }
+
+    fn insert(&mut self, v: usize, ins: &[usize], outs: &[usize]) {
+        if outs[v] == 0 {
+            self.sinks.insert(v);
+        }
+        if ins[v] == 0 {
+            self.sources.insert(v);
+        }
+        self.by_surplus.insert((ins[v].cast_signed() - outs[v].cast_signed(), v));
+    }
+
+    /// True if it was there.
+    fn remove(&mut self, v: usize, ins: &[usize], outs: &[usize]) -> bool {
+        self.sinks.remove(&v);
+        self.sources.remove(&v);
+        self.by_surplus.remove(&(ins[v].cast_signed() - outs[v].cast_signed(), v))
+    }
+
+    /// Changes the degrees of a node, wherever it is.
+    fn change(
+        &mut self,
+        v: usize,
+        ins: &mut [usize],
+        outs: &mut [usize],
+        by: impl FnOnce(&mut usize, &mut usize),
+    ) {
+        let waits = self.remove(v, ins, outs);
+        by(&mut ins[v], &mut outs[v]);
+        if waits {
+            self.insert(v, ins, outs);
+        }
+    }
 }
 
 fn assign_layers(nodes: usize, edges: &[(usize, usize, u8)], rank: &[usize]) -> Vec<usize> {
@@ -275,10 +324,11 @@ fn reduce_crossings(layers: &mut Layers) {
         let depth = layers.order.len();
         let columns: Vec<usize> =
             if sweep % 2 == 0 { (1..depth).collect() } else { (0..depth - 1).rev().collect() };
+        let mut position = positions(layers);
         for column in columns {
-            sort_by_barycentre(layers, column, sweep % 2 == 0);
+            sort_by_barycentre(layers, column, sweep % 2 == 0, &mut position);
         }
-        swap_neighbours(layers);
+        swap_neighbours(layers, &mut position);
         let now = crossings(layers);
         if now < fewest {
             fewest = now;
@@ -298,8 +348,7 @@ fn positions(layers: &Layers) -> Vec<usize> {
     position
 }
 
-fn sort_by_barycentre(layers: &mut Layers, column: usize, from_left: bool) {
-    let position = positions(layers);
+fn sort_by_barycentre(layers: &mut Layers, column: usize, from_left: bool, position: &mut [usize]) {
     let neighbours = if from_left { &layers.left } else { &layers.right };
     let mut keyed: Vec<(f64, usize, usize)> = layers.order[column]
         .iter()
@@ -313,20 +362,22 @@ fn sort_by_barycentre(layers: &mut Layers, column: usize, from_left: bool) {
         })
         .collect();
     keyed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    layers.order[column] = keyed.into_iter().map(|(_, _, v)| v).collect();
+    for (place, (slot, (_, _, v))) in layers.order[column].iter_mut().zip(keyed).enumerate() {
+        *slot = v;
+        position[v] = place;
+    }
 }
 
 /// Swaps two neighbours wherever that saves crossings on both sides together.
-fn swap_neighbours(layers: &mut Layers) {
-    let mut position = positions(layers);
+fn swap_neighbours(layers: &mut Layers, position: &mut [usize]) {
     for _ in 0..4 {
         let mut improved = false;
         for column in 0..layers.order.len() {
             for at in 1..layers.order[column].len() {
                 let (u, v) = (layers.order[column][at - 1], layers.order[column][at]);
                 let count = |a: usize, b: usize| {
-                    pair_crossings(&layers.left[a], &layers.left[b], &position)
-                        + pair_crossings(&layers.right[a], &layers.right[b], &position)
+                    pair_crossings(&layers.left[a], &layers.left[b], position)
+                        + pair_crossings(&layers.right[a], &layers.right[b], position)
                 };
                 if count(v, u) < count(u, v) {
                     layers.order[column].swap(at - 1, at);
