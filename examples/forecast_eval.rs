@@ -9,13 +9,16 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    io::Read as _,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
 };
+#[path = "evaluation/panel.rs"]
+mod panel;
 #[path = "evaluation/plot.rs"]
 mod plot;
+
+use panel::{Protocol, RecordedSeries, read_series};
 
 use vm_ecosystem::forecast::{self as fc, Fitted, Forecast, Forecaster, metrics};
 
@@ -24,19 +27,6 @@ const USAGE: &str = "usage: forecast_eval FILE.csv[.gz]... [--dataset NAME] [--m
                      [--every K] [--threads N]";
 const MODELS: &str = "auto, naive, snaive, snaive-long, mean, median, ets, hw, theta, arima, mstl-ets, mstl-theta, \
                       smoothing, lags, regression, trigonometric";
-
-/// What `datasets.json` says about one file.
-#[derive(Clone, Debug)]
-struct Protocol {
-    name: String,
-    seasons: Vec<usize>,
-    horizon: usize,
-    m_mase: usize,
-    factor: usize,
-    sum: bool,
-    text: String,
-    steps_per_day: usize,
-}
 
 /// One training slice and what came after it.
 struct Task {
@@ -140,7 +130,7 @@ fn run() -> Result<String, String> {
     let options = parse_options()?;
     let mut files = Vec::new();
     for file in &options.files {
-        let protocol = read_protocol(file, &options)?;
+        let protocol = panel::read_protocol(file, options.meta.as_deref(), options.dataset.as_deref())?;
         let tasks = read_tasks(file, &protocol, options.every)?;
         files.push((protocol, tasks));
     }
@@ -196,7 +186,7 @@ impl Default for Records {
 impl Records {
     fn take(&mut self, options: &Options, set: &str, task: &Task, judged: &Judged, forecast: &Forecast) {
         if options.plot.is_some() {
-            self.panels.push(panel(set, task, judged, forecast));
+            self.panels.push(picture(set, task, judged, forecast));
         }
         if options.out.is_some() {
             write_forecast(&mut self.csv, task, forecast);
@@ -223,7 +213,7 @@ impl Records {
 const PANELS: usize = 10;
 
 /// The last horizons of the past, and the forecast.
-fn panel(set: &str, task: &Task, judged: &Judged, forecast: &Forecast) -> plot::Panel {
+fn picture(set: &str, task: &Task, judged: &Judged, forecast: &Forecast) -> plot::Panel {
     let shown = task.train.len().min(3 * forecast.point.len().max(20));
     let band = &forecast.intervals[0];
     plot::Panel {
@@ -234,61 +224,6 @@ fn panel(set: &str, task: &Task, judged: &Judged, forecast: &Forecast) -> plot::
         upper: band.upper.clone(),
         actual: task.actual.clone(),
     }
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-    let mut text = String::new();
-    let result = if bytes.starts_with(&[0x1f, 0x8b]) {
-        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text)
-    } else {
-        (&bytes[..]).read_to_string(&mut text)
-    };
-    result.map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-    Ok(text)
-}
-
-fn read_protocol(file: &Path, options: &Options) -> Result<Protocol, String> {
-    let meta = options.meta.clone().unwrap_or_else(|| file.with_file_name("datasets.json"));
-    let text = read_text(&meta)?;
-    let json: serde_json::Value =
-        serde_json::from_str(&text).map_err(|e| format!("{}: {e}", meta.display()))?;
-    let stem = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    let name =
-        options.dataset.clone().unwrap_or_else(|| stem.split('.').next().unwrap_or_default().to_owned());
-    let entry = json.get(&name).ok_or_else(|| {
-        format!(
-            "data set `{name}` is not in {}: expected one of {}",
-            meta.display(),
-            json.as_object().map_or(String::new(), |o| o.keys().cloned().collect::<Vec<_>>().join(", "))
-        )
-    })?;
-    let number = |key: &str| {
-        entry.get(key).and_then(serde_json::Value::as_u64).map(|v| usize::try_from(v).unwrap_or(0))
-    };
-    let need = |key: &str| {
-        number(key)
-            .filter(|&v| v > 0)
-            .ok_or_else(|| format!("{}: `{name}.{key}` is missing or not above 0", meta.display()))
-    };
-    let step = need("step_s")?;
-    let factor = number("aggregate_to_s").map_or(1, |to| (to / step).max(1));
-    let seasons = entry.get("seasons").and_then(|s| s.as_array()).map_or_else(Vec::new, |list| {
-        list.iter()
-            .filter_map(serde_json::Value::as_u64)
-            .map(|v| usize::try_from(v).unwrap_or(0) / factor)
-            .collect()
-    });
-    Ok(Protocol {
-        seasons,
-        horizon: (need("horizon")? / factor).max(1),
-        m_mase: (need("m_mase")? / factor).max(1),
-        factor,
-        sum: entry.get("aggregate").and_then(|v| v.as_str()) == Some("sum"),
-        text: entry.get("protocol").and_then(|v| v.as_str()).unwrap_or_default().to_owned(),
-        steps_per_day: (86_400 / (step * factor)).max(1),
-        name,
-    })
 }
 
 /// The number that follows a word, as in "train 216" or "every 12 steps".
@@ -302,55 +237,15 @@ fn number_after(text: &str, word: &str) -> Option<usize> {
 }
 
 fn read_tasks(file: &Path, p: &Protocol, every: usize) -> Result<Vec<Task>, String> {
-    let text = read_text(file)?;
-    let mut series: Vec<(String, Vec<f64>, Option<Vec<f64>>)> = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.is_empty()) {
-        let place = || format!("{}:{}", file.display(), number + 1);
-        let mut fields = line.split(',');
-        let (Some(id), Some(split)) = (fields.next(), fields.next()) else {
-            return Err(format!("{}: expected id,split,values", place()));
-        };
-        let values = fields
-            .enumerate()
-            .map(|(i, f)| match f.trim() {
-                "" => Ok(f64::NAN),
-                text => text
-                    .parse::<f64>()
-                    .ok()
-                    .filter(|v| v.is_finite())
-                    .ok_or_else(|| format!("{}: field {}: `{text}` is not a number", place(), i + 3)),
-            })
-            .collect::<Result<Vec<f64>, String>>()?;
-        let how = if p.sum { fc::Aggregate::Sum } else { fc::Aggregate::Mean };
-        let values = if p.factor > 1 { fc::downsample(&values, p.factor, how) } else { values };
-        match split {
-            "test" => {
-                let Some(known) = series.iter_mut().rfind(|s| s.0 == id) else {
-                    return Err(format!("{}: test part of `{id}` before its train part", place()));
-                };
-                known.2 = Some(values);
-            }
-            "train" | "full" => series.push((id.to_owned(), values, None)),
-            other => return Err(format!("{}: split `{other}`: expected train, test or full", place())),
-        }
-    }
     let mut tasks = Vec::new();
-    for (id, values, test) in series.into_iter().step_by(every) {
-        add_tasks(&mut tasks, p, id, values, test)?;
-    }
-    if tasks.is_empty() {
-        return Err(format!("{}: no series", file.display()));
+    for series in read_series(file, p)?.into_iter().step_by(every) {
+        add_tasks(&mut tasks, p, series)?;
     }
     Ok(tasks)
 }
 
-fn add_tasks(
-    tasks: &mut Vec<Task>,
-    p: &Protocol,
-    id: String,
-    values: Vec<f64>,
-    test: Option<Vec<f64>>,
-) -> Result<(), String> {
+fn add_tasks(tasks: &mut Vec<Task>, p: &Protocol, series: RecordedSeries) -> Result<(), String> {
+    let RecordedSeries { id, values, test } = series;
     if let Some(mut actual) = test {
         actual.truncate(p.horizon);
         tasks.push(Task { series: id, train: values, actual, step0: 0 });
