@@ -186,7 +186,9 @@ fn predictive(w: &Workload) -> Vec<Outcome> {
     let mut scaler = learn(w.first);
     let mut fleets: Vec<Fleet> = scaler.bounds().iter().map(|b| Fleet::begin(w.rules, *b)).collect();
     for (passed, &demand) in w.demand[w.first..].iter().enumerate() {
-        fleets.iter_mut().for_each(|f| f.pass(demand));
+        for fleet in &mut fleets {
+            fleet.pass(demand);
+        }
         let now = w.first + passed + 1;
         if (passed + 1) % w.day == 0 {
             scaler = learn(now);

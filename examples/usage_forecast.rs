@@ -76,7 +76,9 @@ fn main() {
         fail("no series is long enough and changes within the judged days");
     }
     let mut sets: BTreeMap<&str, Vec<&Judged>> = BTreeMap::new();
-    judged.iter().for_each(|j| sets.entry(&j.set).or_default().push(j));
+    for j in &judged {
+        sets.entry(&j.set).or_default().push(j);
+    }
     println!(
         "{:<26} {:>6} {:>10} {:>8} {:>8} {:>8} {:>10}",
         "", "series", "R² median", "pooled", "naive", "ms", "ms worst"
