@@ -41,11 +41,16 @@ pub struct Case {
 }
 
 impl Case {
-    /// What the formula wants to know.
+    /// What the formula wants to know of a machine in which nothing else was written.
     pub fn plan(&self) -> Plan {
+        self.plan_with(self.window_mib)
+    }
+
+    /// What the formula wants to know of a machine in which `filled_mib` were written since it was started.
+    pub fn plan_with(&self, filled_mib: u8) -> Plan {
         let pages = if self.exponent == 0 { 0.0 } else { f64::from(1_u32 << self.exponent) };
         Plan {
-            filled: (f64::from(self.window_mib) + FIRMWARE_MIB) * MIB,
+            filled: (f64::from(filled_mib.max(self.window_mib)) + FIRMWARE_MIB) * MIB,
             window: f64::from(self.window_mib) * MIB,
             dirty_per_s: pages * 4_096.0 * TICKS_PER_S,
             bandwidth: self.bandwidth_mib as f64 * MIB,
@@ -116,11 +121,13 @@ impl Moves {
         let Some((replica, from)) = stage.some_replica(component, which) else { return Ok(None) };
         let to = stage.emptiest_but(&from).ok_or("no other host")?;
         let case = Case::draw(draw, most);
+        let plan = case.plan_with(stage.fills(&replica, case.window_mib));
+        let Some(predicted_s) = self.learned.predict(&plan, &from, &to) else {
+            return Ok(None); // not between these two hosts, as slow as they are now
+        };
         if dials(stage, &from, &replica, case).is_err() {
             return Ok(None); // it has just gone
         }
-        let plan = case.plan();
-        let predicted_s = self.learned.predict(&plan, &from, &to).ok_or("drawn so that it converges")?;
         let measured = carry_out(stage, &replica, &to);
         // Whatever happened, other migrations are not slowed down and the machine rests.
         drop(stage.fleet.limit_migrations(&from, 1 << 30, Duration::from_millis(300)));
