@@ -8,6 +8,9 @@ use crate::dense::{Dense, NONE};
 use crate::error::ProblemError;
 use crate::problem::Problem;
 use crate::state::{Delta, State};
+use racks::Racks;
+
+mod racks;
 
 /// Hosts with room that are evaluated in full for one arrival once a host has been found.
 const LOOKS: usize = 128;
@@ -51,6 +54,7 @@ pub struct Live<'p> {
     /// Hosts in use, in no order, and the place of each in that list.
     online: Vec<u32>,
     place_of: Vec<u32>,
+    racks: Racks,
     /// Scratch: proximity cost at each point, and points in the order of it.
     near: Vec<i64>,
     order: Vec<(i64, u32)>,
@@ -63,8 +67,10 @@ impl<'p> Live<'p> {
     /// Takes over where items are; hosts that do not exist count as no host. Rules may be broken at the start.
     pub fn new(problem: &'p Problem, assignment: &[Option<u32>]) -> Self {
         let p = &problem.dense;
+        let state = State::empty(p);
         let mut live = Self {
-            state: State::empty(p),
+            racks: Racks::new(&state),
+            state,
             closed: vec![false; p.hosts],
             online: Vec::new(),
             place_of: vec![NONE; p.hosts],
@@ -215,6 +221,7 @@ impl<'p> Live<'p> {
             return Err(ProblemError::Overflow { what: "amounts of resources" });
         }
         self.state.change_capacity(host, change);
+        self.racks.update(&self.state, host);
         Ok(())
     }
 
@@ -238,6 +245,7 @@ impl<'p> Live<'p> {
 
     fn put(&mut self, item: u32, host: u32) {
         self.state.apply(item, host);
+        self.racks.update(&self.state, host);
         if self.place_of[host as usize] == NONE {
             self.place_of[host as usize] = self.online.len() as u32;
             self.online.push(host);
@@ -247,6 +255,7 @@ impl<'p> Live<'p> {
     fn take(&mut self, item: u32) -> Option<u32> {
         let host = self.host_of(item)?;
         self.state.apply(item, NONE);
+        self.racks.update(&self.state, host);
         if self.state.residents[host as usize].is_empty() {
             let place = std::mem::replace(&mut self.place_of[host as usize], NONE) as usize;
             self.online.swap_remove(place);
@@ -371,13 +380,21 @@ impl Look<'_, '_> {
         order.extend(near.iter().copied().zip(0..));
         order.sort_unstable();
         let gain = largest_gain(&self.live.state, self.item);
+        let arrives = self.live.host_of(self.item).is_none();
+        let mut broken = self.live.racks.broken(&self.live.state, self.item);
         for &(least, point) in &*order {
             if self.hopeless(least, gain) || self.enough() {
                 return;
             }
             let (from, to) = (p.point_start[point as usize], p.point_start[point as usize + 1]);
-            for &host in &p.at_point[from as usize..to as usize] {
-                self.at(host);
+            let hosts = &p.at_point[from as usize..to as usize];
+            let futile = !self.any
+                && (!self.live.racks.may_have_room(p, self.item, point)
+                    || (arrives && hosts.first().is_some_and(|&host| broken.everywhere_near(host))));
+            if !futile {
+                for &host in hosts {
+                    self.at(host);
+                }
             }
         }
     }

@@ -391,6 +391,11 @@ impl<'p> State<'p> {
         self.load[h] = load;
     }
 
+    /// What an item of a counter that has no host would add to the hard degree on a host, by the checks of that counter.
+    pub(crate) fn counter_hard(&self, counter: u32, host: u32) -> i64 {
+        self.counts.arrival(Place { p: self.p, host_of: &self.host_of }, counter, host).hard
+    }
+
     /// At least so many items of one counter as are in parts without an item of another.
     pub(crate) fn unprovided(&self, requirer: u32, provider: u32) -> i64 {
         self.counts.unprovided(Place { p: self.p, host_of: &self.host_of }, requirer, provider)

@@ -51,16 +51,28 @@ impl Counts {
 
     #[inline]
     pub(super) fn delta(&self, at: Place<'_>, item: u32, from: u32, to: u32, delta: &mut Delta) {
+        for &ix in at.p.tables.counters_of.row(item) {
+            self.counter_delta(at, ix, from, to, delta);
+        }
+    }
+
+    #[inline]
+    fn counter_delta(&self, at: Place<'_>, ix: u32, from: u32, to: u32, delta: &mut Delta) {
         let p = at.p;
-        for &ix in p.tables.counters_of.row(item) {
-            let counter = &p.tables.counters[ix as usize];
-            let step = step(p, counter, from, to);
-            if step.from != step.to {
-                for check in &p.tables.checks[counter.checks.0 as usize..counter.checks.1 as usize] {
-                    delta.add(self.check(at, ix, counter, check, step));
-                }
+        let counter = &p.tables.counters[ix as usize];
+        let step = step(p, counter, from, to);
+        if step.from != step.to {
+            for check in &p.tables.checks[counter.checks.0 as usize..counter.checks.1 as usize] {
+                delta.add(self.check(at, ix, counter, check, step));
             }
         }
+    }
+
+    /// What one counter says of an arrival.
+    pub(super) fn arrival(&self, at: Place<'_>, ix: u32, to: u32) -> Delta {
+        let mut delta = Delta::default();
+        self.counter_delta(at, ix, NONE, to, &mut delta);
+        delta
     }
 
     /// Items of `requirer` in parts without an item of `provider`; all its items where there are very many parts.
