@@ -95,7 +95,8 @@ fn ours(folder: &str, train: &Numbers, test: &Numbers, minutes: u64) -> Alerts {
         let score = if verdict.alarm { 1.0 } else { 0.0 };
         match rule.observe(at, &Sample::scored(score)).unwrap_or_else(|e| fail(e)) {
             Some(AlertChange::Raised(_)) => {
-                if incidents.raised(at, 0, 0).unwrap_or_else(|e| fail(e)).opened {
+                let joined = incidents.raised(at, 0, 0).unwrap_or_else(|e| fail(e));
+                if joined.opened {
                     alerts.push((t, t));
                 }
             }
