@@ -97,7 +97,7 @@ impl Hypervisor for Broken {
     fn poll(&mut self, now: Timestamp) -> Result<Vec<HypervisorEvent>, SimError> {
         let mut events = self.inner.poll(now)?;
         self.next += u64::from(self.how == Breach::KeepsStartsWaiting);
-        if self.next % 40 == 0 {
+        if self.next.is_multiple_of(40) {
             for request in self.waiting.drain(..) {
                 if let Err(SubmitError::Rejected { reason }) = self.inner.submit(&request) {
                     let outcome = ActionOutcome::Failed { reason: reason.into() };
