@@ -47,11 +47,9 @@ impl Arguments {
             }
         }
         if !positional_count.contains(&positional.len()) {
-            fail(format!(
-                "{} arguments given, expected {}; {usage}",
-                positional.len(),
-                positional_count.end()
-            ));
+            let (given, least, most) = (positional.len(), positional_count.start(), positional_count.end());
+            let expected = if least == most { least.to_string() } else { format!("{least} to {most}") };
+            fail(format!("{given} arguments given, expected {expected}; {usage}"));
         }
         Self { positional, options }
     }

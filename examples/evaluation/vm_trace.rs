@@ -17,8 +17,9 @@ pub(crate) struct Vm {
 
 /// The requests of a trace in the order of the file; the bins of durations are beside it unless a path is given.
 pub(crate) fn read_trace(path: &str, bins_path: Option<&str>) -> Vec<Vm> {
+    let requests = rows(path, &["arrival_s", "cores", "memory_gb", "duration_bin", "censored"]);
     let bins_path = bins_path.map_or_else(|| beside(path), ToOwned::to_owned);
-    vms(path, &bins(&bins_path))
+    vms(path, requests, &bins(&bins_path))
 }
 
 /// `azure_v1_dev.csv.gz` → `azure_v1_duration_bins.csv` in the same folder.
@@ -54,13 +55,13 @@ fn bins(path: &str) -> Vec<(f64, f64)> {
     rows(path, &["bin", "from_s", "to_s"]).into_iter().map(|row| (row[1], row[2])).collect()
 }
 
-fn vms(path: &str, bins: &[(f64, f64)]) -> Vec<Vm> {
+fn vms(path: &str, requests: Vec<Vec<f64>>, bins: &[(f64, f64)]) -> Vec<Vm> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "seconds, cores and GiB of a trace"
     )]
-    rows(path, &["arrival_s", "cores", "memory_gb", "duration_bin", "censored"])
+    requests
         .into_iter()
         .map(|row| {
             let bin = row[3] as usize;
