@@ -12,7 +12,7 @@ mod evaluation;
 #[path = "tables/mod.rs"]
 mod tables;
 
-use evaluation::fail;
+use evaluation::{Arguments, fail};
 use std::path::Path;
 use tables::{Numbers, plain_or_gz};
 use vm_ecosystem::forecast::{
@@ -114,28 +114,13 @@ fn ours(folder: &str, train: &Numbers, test: &Numbers, minutes: u64) -> Alerts {
 }
 
 fn main() {
-    let (mut folders, mut minutes) = (Vec::new(), 5_u64);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--help" => {
-                println!("{USAGE}");
-                return;
-            }
-            "--minutes" => {
-                let text = arguments.next().unwrap_or_default();
-                let parsed = text.parse().ok().filter(|m| (1..=60).contains(m));
-                minutes = parsed.unwrap_or_else(|| fail(format!("--minutes `{text}`: expected 1 to 60")));
-            }
-            other if other.starts_with("--") => fail(format!("unknown option `{other}`; {USAGE}")),
-            _ => folders.push(argument),
-        }
-    }
-    if folders.is_empty() {
-        fail(USAGE);
+    let arguments = Arguments::read_between(USAGE, 1..=64, &["minutes"]);
+    let (folders, minutes): (_, u64) = (&arguments.positional, arguments.number("minutes", 5));
+    if !(1..=60).contains(&minutes) {
+        fail(format!("option `--minutes` is {minutes}, expected 1 to 60"));
     }
     let (mut simple, mut paged, mut count, mut days) = (Tally::default(), Tally::default(), 0, 0.0);
-    for folder in &folders {
+    for folder in folders {
         let table = |name: &str| {
             let path = plain_or_gz(Path::new(folder), &format!("{name}.csv"))
                 .unwrap_or_else(|| fail(format!("{folder}: no {name}.csv or {name}.csv.gz")));

@@ -11,7 +11,7 @@ mod evaluation;
 #[path = "tables/mod.rs"]
 mod tables;
 
-use evaluation::fail;
+use evaluation::{Arguments, fail};
 use std::{path::Path, time::Instant};
 use tables::{Numbers, plain_or_gz};
 use vm_ecosystem::forecast::{
@@ -62,25 +62,10 @@ fn rows(data: &Numbers, every: usize) -> Rows {
 }
 
 fn main() {
-    let (mut folders, mut window) = (Vec::new(), 100_usize);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--help" => {
-                println!("{USAGE}");
-                return;
-            }
-            "--window" => {
-                let text = arguments.next().unwrap_or_default();
-                let parsed = text.parse().ok().filter(|w| (1..=10_000).contains(w));
-                window = parsed.unwrap_or_else(|| fail(format!("--window `{text}`: expected 1 to 10000")));
-            }
-            other if other.starts_with("--") => fail(format!("unknown option `{other}`; {USAGE}")),
-            _ => folders.push(argument),
-        }
-    }
-    if folders.is_empty() {
-        fail(USAGE);
+    let arguments = Arguments::read_between(USAGE, 1..=64, &["window"]);
+    let (folders, window): (_, usize) = (&arguments.positional, arguments.number("window", 100));
+    if !(1..=10_000).contains(&window) {
+        fail(format!("option `--window` is {window}, expected 1 to 10000"));
     }
     let entities: Vec<(Rows, Rows, Vec<bool>)> = folders
         .iter()

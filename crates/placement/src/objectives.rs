@@ -86,7 +86,7 @@ pub(crate) fn weighted(p: &Dense, objectives: &[&[Term]], weights: &[f64]) -> Pr
     let largest: f64 =
         p.largest_terms().iter().zip(&factors).map(|(&most, factor)| most as f64 * factor).sum();
     if largest > 0.0 {
-        // whole factors keep coefficients exact where there is room
+        // as large as 64 bits allow, so that rounding coefficients changes the weights as little as can be
         let common = LARGEST / largest;
         factors = factors.map(|factor| factor * common);
     }

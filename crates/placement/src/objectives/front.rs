@@ -373,4 +373,18 @@ mod tests {
         assert!(front(24).hypervolume(&reference) >= front(2).hypervolume(&reference));
         assert!(pareto_front(&problem, &Settings::default(), &[], 4).points.len() <= 1);
     }
+
+    #[test]
+    fn the_compromise_loses_least_where_it_loses_most() {
+        let point = |values: &[i64]| FrontPoint {
+            assignment: Vec::new(),
+            placement: Placement::new(),
+            cost: CostTerms::default(),
+            values: values.to_vec(),
+        };
+        let points = [[0, 100], [10, 20], [60, 10], [100, 0]].iter().map(|v| point(v)).collect();
+        let front = Front { points, bounds: vec![0, 0], work: 0 };
+        assert_eq!(front.compromise().unwrap().values, [10, 20]);
+        assert_eq!(Front { points: Vec::new(), ..front }.compromise(), None);
+    }
 }
