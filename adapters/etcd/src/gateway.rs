@@ -3,17 +3,25 @@
 use crate::EtcdError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ecosystem_core::Epoch;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Longest accepted answer: ours are some hundred bytes.
-const BYTES_MAX: u64 = 1 << 20;
+/// Longest accepted answer: a few revisions of the largest kind, their texts a third longer.
+const BYTES_MAX: u64 = 8 << 20;
 
 /// How the creation of a key went.
 #[derive(Debug)]
 pub(crate) enum Won {
     Created { revision: u64 },
     Exists { revision: u64, lease: i64, value: String },
+}
+
+/// How a compare-and-swap went.
+#[derive(Debug)]
+pub(crate) enum Swapped {
+    Done,
+    Refused { found: Option<String> },
 }
 
 #[derive(Debug)]
@@ -73,6 +81,57 @@ impl Gateway {
         })
     }
 
+    /// The value of a key.
+    pub(crate) fn get(&mut self, key: &str) -> Result<Option<String>, EtcdError> {
+        let answer = self.ask("/v3/kv/range", &json!({"key": STANDARD.encode(key)}))?;
+        answer["kvs"].get(0).map(|it| text(&it["value"])).transpose()
+    }
+
+    /// Keys from `from` up to `to`, without that one, with their values, in order; at most `limit`.
+    pub(crate) fn range(
+        &mut self,
+        from: &str,
+        to: &str,
+        limit: u64,
+    ) -> Result<Vec<(String, String)>, EtcdError> {
+        let (from, to) = (STANDARD.encode(from), STANDARD.encode(to));
+        let question = json!({"key": from, "range_end": to, "limit": limit.to_string()});
+        let answer = self.ask("/v3/kv/range", &question)?;
+        let found = answer["kvs"].as_array().map_or(&[][..], Vec::as_slice);
+        found.iter().map(|it| Ok((text(&it["key"])?, text(&it["value"])?))).collect()
+    }
+
+    /// Writes if a key still has a value, or still is absent (`before` is `None`), and if the guard's key was created at the
+    /// revision of its epoch; in one transaction.
+    pub(crate) fn swap(
+        &mut self,
+        key: &str,
+        before: Option<&str>,
+        puts: &[(&str, String)],
+        guard: Option<(&str, Epoch)>,
+    ) -> Result<Swapped, EtcdError> {
+        let key = STANDARD.encode(key);
+        let unchanged = before.map_or_else(
+            || json!({"key": key, "target": "CREATE", "result": "EQUAL", "create_revision": "0"}),
+            |it| json!({"key": key, "target": "VALUE", "result": "EQUAL", "value": STANDARD.encode(it)}),
+        );
+        let leads = guard.map(|(key, epoch)| {
+            let (key, epoch) = (STANDARD.encode(key), epoch.0.to_string());
+            json!({"key": key, "target": "CREATE", "result": "EQUAL", "create_revision": epoch})
+        });
+        let compare: Vec<Value> = std::iter::once(unchanged).chain(leads).collect();
+        let put = |(key, value): &(&str, String)| json!({"request_put": {"key": STANDARD.encode(key), "value": STANDARD.encode(value)}});
+        let success: Vec<Value> = puts.iter().map(put).collect();
+        let failure = json!([{"request_range": {"key": key}}]);
+        let question = json!({"compare": compare, "success": success, "failure": failure});
+        let answer = self.ask("/v3/kv/txn", &question)?;
+        if answer["succeeded"] == true {
+            return Ok(Swapped::Done);
+        }
+        let found = answer["responses"][0]["response_range"]["kvs"].get(0);
+        Ok(Swapped::Refused { found: found.map(|it| text(&it["value"])).transpose()? })
+    }
+
     fn ask(&mut self, path: &str, body: &Value) -> Result<Value, EtcdError> {
         let mut reason = "no server is named".to_owned();
         for offset in 0..self.servers.len() {
@@ -93,6 +152,16 @@ impl Gateway {
         let mut response = self.agent.post(url).send(body.to_string())?;
         response.body_mut().with_config().limit(BYTES_MAX).read_to_string()
     }
+}
+
+/// Keys and values come as base64; an empty one is left out.
+fn text(value: &Value) -> Result<String, EtcdError> {
+    let bytes = match value {
+        Value::Null => Some(Vec::new()),
+        other => other.as_str().and_then(|it| STANDARD.decode(it).ok()),
+    };
+    let text = bytes.and_then(|it| String::from_utf8(it).ok());
+    text.ok_or_else(|| EtcdError::Garbage { what: "expected a text in base64".into() })
 }
 
 /// Whole numbers of 64 bits come as texts.

@@ -1,4 +1,5 @@
-//! Leader election per shard with a fencing token, so that two control loops never both act.
+//! Leader election per shard with a fencing token, so that two control loops never both act; and revisions of the map that
+//! they share ([`Revisions`]).
 //!
 //! # Model
 //! Each shard has one key in etcd, bound to a lease. Whoever creates it leads; the revision at which it was created is the
@@ -6,8 +7,9 @@
 //! lease stops by its own clock *before* etcd lets the lease run out, because it counts from the moment it asked, etcd
 //! from the moment it heard. What a leader sent just before is refused by executors that have seen the next epoch.
 //!
-//! Speaks JSON to etcd's v3 gateway (etcd 3.4 and later) instead of gRPC: three kinds of requests need no code generator.
-//! Call [`Election::step`] every third of the time to live, and [`Election::epoch`] before every order.
+//! Speaks JSON to etcd's v3 gateway (etcd 3.4 and later) instead of gRPC: a handful of requests need no code generator.
+//! Call [`Election::step`] every third of the time to live, and [`Election::epoch`] before every order; or let a [`Keeper`] do
+//! the former in a thread of its own.
 //!
 //! # Example
 //! ```no_run
@@ -24,6 +26,11 @@
 //! ```
 
 mod gateway;
+mod keeper;
+mod revisions;
+
+pub use keeper::Keeper;
+pub use revisions::{Proposal, Published, REVISION_MAX, Revisions, SharedRevision};
 
 use ecosystem_core::Epoch;
 use gateway::{Gateway, Won};
@@ -47,6 +54,20 @@ pub enum EtcdError {
         /// What is wrong.
         what: String,
     },
+    /// A revision is larger than etcd takes.
+    #[error(
+        "revision of {bytes} bytes: expected at most {most}; keep the map in a database and share its number here"
+    )]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The largest that is taken.
+        most: usize,
+    },
+}
+
+fn leader_key(shard: &str) -> String {
+    format!("ecosystem/leader/{shard}")
 }
 
 /// Who wants to lead what.
@@ -130,7 +151,7 @@ impl Election {
     /// Renews the lease, and runs for leader where nobody leads.
     pub fn step(&mut self) -> Result<Role, EtcdError> {
         let lease = self.renewed()?;
-        let key = format!("ecosystem/leader/{}", self.settings.shard);
+        let key = leader_key(&self.settings.shard);
         match self.gateway.create(&key, &self.settings.me, lease)? {
             Won::Created { revision } => self.epoch = Some(Epoch(revision)),
             Won::Exists { revision, lease: holder, value } => {
@@ -149,8 +170,14 @@ impl Election {
 
     /// The fencing token while we certainly lead, by our own clock; `None` otherwise. Asks nobody.
     pub fn epoch(&self) -> Option<Epoch> {
+        self.leads_until().filter(|(_, until)| Instant::now() < *until).map(|(epoch, _)| epoch)
+    }
+
+    /// The fencing token, and until when we certainly lead by our own clock unless the lease is renewed; the moment may have
+    /// passed. `None` if we do not lead.
+    pub fn leads_until(&self) -> Option<(Epoch, Instant)> {
         let lease = self.lease.as_ref()?;
-        if lease.asked.elapsed() < lease.holds { self.epoch } else { None }
+        Some((self.epoch?, lease.asked.checked_add(lease.holds)?))
     }
 
     /// Steps down, so that the next one need not wait.
