@@ -46,7 +46,7 @@ tests() {
   PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1} tested "$scratch/tests.txt" cargo test --all-features -- --show-output
 }
 
-# The second workspace, against real programs: QEMU, Prometheus, VictoriaMetrics, etcd, PostgreSQL.
+# The second workspace, against real programs: QEMU, Prometheus, VictoriaMetrics, etcd, PostgreSQL, LXD.
 adapters() {
   step "adapters: format and lints"
   cargo fmt --manifest-path adapters/Cargo.toml --all --check
