@@ -1,5 +1,6 @@
 //! Serves counters of ours in the text format, for a server to scrape.
 
+use ecosystem_core::ReplicaId;
 use ecosystem_core::prometheus::{FamilyKind, MetricFamily, MetricSample, encode};
 use ecosystem_reconfig::{Counters, Engine};
 use std::io::{Read, Write};
@@ -81,6 +82,29 @@ fn answer(mut stream: TcpStream, text: &Mutex<String>) -> std::io::Result<()> {
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
+}
+
+/// Processor use of replicas in thousandths of a core, as hosts measured it.
+pub const REPLICA_CPU: &str = "vm_cpu_millicores";
+/// Memory of replicas in bytes, as hosts measured it.
+pub const REPLICA_MEMORY: &str = "vm_memory_bytes";
+
+/// A gauge with a value for each replica, labelled with it and its component.
+pub fn replica_family(name: &str, values: impl IntoIterator<Item = (ReplicaId, f64)>) -> MetricFamily {
+    let help = match name {
+        REPLICA_CPU => "Processor use in thousandths of a core",
+        REPLICA_MEMORY => "Resident memory",
+        _ => "As measured on the host",
+    };
+    let mut family = MetricFamily::new(name, FamilyKind::Gauge, help);
+    family.samples = values
+        .into_iter()
+        .map(|(id, value)| {
+            let sample = MetricSample::new(name, value).with("component", id.component().as_str());
+            sample.with("replica", &id.to_string())
+        })
+        .collect();
+    family
 }
 
 /// The engine's counters, replicas and hosts as metrics.

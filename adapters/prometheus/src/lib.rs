@@ -6,6 +6,9 @@
 //! | [`Naming`] | which series of the server stands for which measurement |
 //! | [`LastKnown`] | goes on with the last good samples when the server fails, and says so |
 //! | [`Exporter`] | serves counters of ours for a server to scrape |
+//! | [`dashboard`] | makes a Grafana dashboard of metrics, ours or any others; `dashboards/` holds those of ours |
+//!
+//! `rules/` holds recording and alerting rules for Prometheus, with their tests for `promtool`.
 //!
 //! # Example
 //! ```no_run
@@ -20,6 +23,7 @@
 //! ```
 
 mod answer;
+mod dashboard;
 mod error;
 mod exporter;
 mod http;
@@ -27,8 +31,9 @@ mod last_known;
 mod naming;
 mod source;
 
+pub use dashboard::{Panel, dashboard};
 pub use error::PrometheusError;
-pub use exporter::{Exporter, engine_families};
+pub use exporter::{Exporter, REPLICA_CPU, REPLICA_MEMORY, engine_families, replica_family};
 pub use last_known::LastKnown;
 pub use naming::Naming;
 pub use source::{Prometheus, Settings};
