@@ -41,6 +41,7 @@ impl Worker<'_> {
         if self.region.contains(host) { host } else { self.any_host() }
     }
 
+    /// With edges one proposal in eight is none of a partner's neighbourhood; without, all but the share of homes are any.
     fn promising(&mut self, item: u32) -> u32 {
         let p = self.state.p;
         let kind = self.rng.next() >> 24;
@@ -59,7 +60,7 @@ impl Worker<'_> {
                     }
                 }
             }
-        } else if kind < 232 && p.home[item as usize] != NONE {
+        } else if kind < self.home_below && p.home[item as usize] != NONE {
             return p.home[item as usize];
         }
         self.rng.below(p.hosts) as u32

@@ -39,6 +39,9 @@ pub(super) struct Worker<'p> {
     pub(super) region: Region,
     /// Progress of the last slice; when it falls, a new cycle begins.
     progress: f64,
+    /// Proposals go home if a random byte is below this and no partner was proposed.
+    pub(super) home_below: u32,
+    number: u64,
     /// What one unit of hard degree counts while rules are broken.
     penalty: f64,
     pub(super) has_edges: bool,
@@ -70,6 +73,8 @@ impl<'p> Worker<'p> {
             cooling: Cooling::new(),
             region: Region::default(),
             progress: 1.0,
+            home_below: 232,
+            number,
             penalty: 1.0,
             has_edges: !p.edge_to.is_empty(),
             has_prices: p.open_cost.iter().any(|&cost| cost > 0),
@@ -111,9 +116,27 @@ impl<'p> Worker<'p> {
             self.measure();
         }
         self.progress = progress;
+        self.home_below = self.home_share(progress);
         self.fill_weight = if self.has_prices { FILL * (1.0 - progress) } else { 0.0 };
         self.region.leave();
         self.run_until(self.work + moves);
+    }
+
+    /// How often to propose an item's home, in 1/256.
+    ///
+    /// What has left its home blocks it in transient dimensions, so that a hot search would jam if nothing led back. Without
+    /// them home is a place like any other; there one worker explores everywhere and the next one near the start, because
+    /// which is better depends on how good the start is.
+    fn home_share(&self, progress: f64) -> u32 {
+        if self.has_edges {
+            232
+        } else if self.state.p.any_transient {
+            (256.0 * (0.95 - 0.35 * progress)) as u32
+        } else if self.number.is_multiple_of(2) {
+            8
+        } else {
+            232
+        }
     }
 
     pub(super) fn run_until(&mut self, until: u64) {
