@@ -53,6 +53,19 @@ adapters() {
   cargo clippy --manifest-path adapters/Cargo.toml --workspace --all-targets -- -D warnings
   step "adapters: tests"
   tested "$scratch/adapters.txt" cargo test --manifest-path adapters/Cargo.toml --workspace -- --show-output --test-threads 2
+  step "adapters: libvirt"
+  if pkg-config --exists libvirt; then
+    # The workspace of its own shares what the other has built.
+    local libvirt=(--manifest-path adapters/libvirt/Cargo.toml --all-features --target-dir adapters/target)
+    cargo fmt --manifest-path adapters/libvirt/Cargo.toml --check
+    cargo clippy "${libvirt[@]}" --all-targets -- -D warnings
+    tested "$scratch/libvirt.txt" cargo test "${libvirt[@]}" -- --show-output
+  elif [ -n "${CI:-}" ]; then
+    echo "libvirt-dev is not installed" >&2
+    exit 1
+  else
+    echo "skipped: libvirt's C library is not installed (Debian package libvirt-dev)"
+  fi
   step "adapters: two minutes of faults at random on real systems"
   if [ "${ECO_REAL:-}" = 1 ]; then
     # Built by the tests just now.

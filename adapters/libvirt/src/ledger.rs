@@ -1,0 +1,247 @@
+//! Numbers of actions, how they ended, and the highest epoch, in a file that outlives the controllers and that they share.
+//!
+//! One line of JSON per fact, appended and flushed under an exclusive lock of the file; whoever asks reads first what others
+//! have appended. A last line without its end was never acknowledged and is cut off. When more is dead than alive the file is written
+//! anew beside itself and renamed.
+
+use ecosystem_core::{ActionId, ActionOutcome, Epoch, ReplicaId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+/// Ends that are remembered; the oldest numbers go first.
+const ENDS_MAX: usize = 1_024;
+/// Replicas whose newest stop is remembered; the oldest go first.
+const STOPS_MAX: usize = 1_024;
+/// Lines before it is worth writing the file anew.
+const LINES_MAX: usize = 16_384;
+
+/// Why the file could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("ledger {}: {source}; all controllers need to write it", path.display())]
+#[non_exhaustive]
+pub struct LedgerError {
+    /// Which file.
+    pub path: PathBuf,
+    /// What the system says.
+    pub source: std::io::Error,
+}
+
+/// A fact.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+enum Line {
+    Epoch(u64),
+    End(u64, ActionOutcome),
+    Stop(String, u64),
+}
+
+/// What an order is told before it begins.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It may begin.
+    Open,
+    /// It has ended before, and so.
+    Ended(ActionOutcome),
+    /// It must not begin.
+    Closed(String),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    epoch: u64,
+    ended: BTreeMap<u64, ActionOutcome>,
+    stops: BTreeMap<String, u64>,
+    lines: usize,
+}
+
+impl Known {
+    fn take(&mut self, line: Line) {
+        self.lines += 1;
+        match line {
+            Line::Epoch(epoch) => self.epoch = self.epoch.max(epoch),
+            Line::End(action, outcome) => {
+                self.ended.insert(action, outcome);
+            }
+            Line::Stop(replica, action) => {
+                let newest = self.stops.entry(replica).or_default();
+                *newest = (*newest).max(action);
+            }
+        }
+        while self.ended.len() > ENDS_MAX {
+            self.ended.pop_first();
+        }
+        while self.stops.len() > STOPS_MAX {
+            let oldest = self.stops.iter().min_by_key(|it| it.1).map(|it| it.0.clone());
+            oldest.map(|it| self.stops.remove(&it));
+        }
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let ended = self.ended.iter().map(|(action, outcome)| Line::End(*action, outcome.clone()));
+        let stops = self.stops.iter().map(|(replica, action)| Line::Stop(replica.clone(), *action));
+        std::iter::once(Line::Epoch(self.epoch)).chain(ended).chain(stops).collect()
+    }
+}
+
+/// The file.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+}
+
+impl Ledger {
+    /// A ledger in a file, which is made if it is not there.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, LedgerError> {
+        let ledger = Self { path: path.into() };
+        ledger.change(|_| Vec::new())?;
+        Ok(ledger)
+    }
+
+    /// Reads under the lock, and appends what comes out.
+    fn change(&self, decide: impl FnOnce(&Known) -> Vec<Line>) -> Result<Known, LedgerError> {
+        self.locked(decide).map_err(|source| LedgerError { path: self.path.clone(), source })
+    }
+
+    fn locked(&self, decide: impl FnOnce(&Known) -> Vec<Line>) -> std::io::Result<Known> {
+        // The lock is a file of its own, because the ledger is replaced now and then.
+        let guard = OpenOptions::new().create(true).append(true).open(self.path.with_extension("lock"))?;
+        guard.lock()?;
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.path)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let whole = text.iter().rposition(|it| *it == b'\n').map_or(0, |it| it + 1);
+        if whole < text.len() {
+            file.set_len(whole as u64)?;
+            file.seek(SeekFrom::End(0))?;
+        }
+        let mut known = Known::default();
+        for line in text[..whole].split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
+            known.take(serde_json::from_slice(line)?);
+        }
+        let added = decide(&known);
+        if !added.is_empty() {
+            write(&mut file, &added)?;
+            for line in added {
+                known.take(line);
+            }
+        }
+        if known.lines > LINES_MAX {
+            let beside = self.path.with_extension("new");
+            write(&mut File::create(&beside)?, &known.lines())?;
+            std::fs::rename(&beside, &self.path)?;
+        }
+        Ok(known)
+    }
+
+    /// Whether an action may begin; a higher epoch rules from now on. `starts`: the replica, if it is to be started.
+    pub fn knock(
+        &self,
+        epoch: Epoch,
+        action: ActionId,
+        starts: Option<&ReplicaId>,
+    ) -> Result<Verdict, LedgerError> {
+        let higher =
+            |known: &Known| if epoch.0 > known.epoch { vec![Line::Epoch(epoch.0)] } else { Vec::new() };
+        let known = self.change(higher)?;
+        if epoch.0 < known.epoch {
+            return Ok(Verdict::Closed(format!("epoch {epoch} is over, {} rules", known.epoch)));
+        }
+        if let Some(outcome) = known.ended.get(&action.0) {
+            return Ok(Verdict::Ended(outcome.clone()));
+        }
+        let stop = starts.and_then(|it| known.stops.get(&it.to_string()).copied());
+        Ok(match stop.filter(|stop| action.0 < *stop) {
+            Some(stop) => {
+                Verdict::Closed(format!("the replica was to be stopped by the later action {stop}"))
+            }
+            None => Verdict::Open,
+        })
+    }
+
+    /// Keeps how an action ended. `stopped`: the replica, if it was to be stopped.
+    pub fn end(
+        &self,
+        action: ActionId,
+        outcome: &ActionOutcome,
+        stopped: Option<&ReplicaId>,
+    ) -> Result<(), LedgerError> {
+        let mut lines = vec![Line::End(action.0, outcome.clone())];
+        lines.extend(stopped.map(|it| Line::Stop(it.to_string(), action.0)));
+        self.change(|_| lines).map(|_| ())
+    }
+}
+
+fn write(file: &mut File, lines: &[Line]) -> std::io::Result<()> {
+    let mut text = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut text, line)?;
+        text.push(b'\n');
+    }
+    file.write_all(&text)?;
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Place(PathBuf);
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+
+    fn place(name: &str) -> Place {
+        let dir = std::env::temp_dir().join(format!("eco-ledger-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        Place(dir)
+    }
+
+    #[test]
+    fn two_controllers_share_what_ended_and_the_higher_epoch_rules() {
+        let dir = place("share");
+        let open = || Ledger::open(dir.0.join("ledger")).expect("a ledger");
+        let (old, new) = (open(), open());
+        let web: ReplicaId = "web#0".parse().expect("an id");
+        assert_eq!(old.knock(Epoch(1), ActionId(1), Some(&web)).expect("read"), Verdict::Open);
+        old.end(ActionId(2), &ActionOutcome::DONE, Some(&web)).expect("written");
+        assert!(
+            matches!(new.knock(Epoch(1), ActionId(1), Some(&web)), Ok(Verdict::Closed(_))),
+            "stopped since"
+        );
+        assert_eq!(
+            new.knock(Epoch(2), ActionId(2), None).expect("read"),
+            Verdict::Ended(ActionOutcome::DONE)
+        );
+        assert!(matches!(old.knock(Epoch(1), ActionId(3), None), Ok(Verdict::Closed(_))), "over");
+    }
+
+    #[test]
+    fn a_torn_line_is_cut_off_and_a_long_file_is_written_anew() {
+        let dir = place("torn");
+        let path = dir.0.join("ledger");
+        let ledger = Ledger::open(&path).expect("a ledger");
+        ledger.end(ActionId(1), &ActionOutcome::DONE, None).expect("written");
+        let mut torn = OpenOptions::new().append(true).open(&path).expect("the file");
+        torn.write_all(b"{\"End\":[2,").expect("half a line");
+        assert_eq!(ledger.knock(Epoch(1), ActionId(2), None).expect("read"), Verdict::Open);
+        assert_eq!(
+            ledger.knock(Epoch(1), ActionId(1), None).expect("read"),
+            Verdict::Ended(ActionOutcome::DONE)
+        );
+        let many: Vec<Line> =
+            (0..LINES_MAX as u64).map(|it| Line::End(it + 10, ActionOutcome::DONE)).collect();
+        ledger.change(|_| many).expect("written");
+        let lines = std::fs::read_to_string(&path).expect("the file").lines().count();
+        assert_eq!(lines, 1 + ENDS_MAX);
+        assert!(
+            matches!(ledger.knock(Epoch(0), ActionId(1), None), Ok(Verdict::Closed(_))),
+            "the epoch is kept"
+        );
+    }
+}
