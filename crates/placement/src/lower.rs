@@ -13,6 +13,7 @@ use ecosystem_core::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+mod links;
 mod rules;
 
 /// What lowering needs to look up.
@@ -59,6 +60,7 @@ pub(crate) fn lower(
     lowering.taints_and_residency();
     lowering.excluded();
     lowering.single_replicas();
+    lowering.links();
     for rule in &input.rules {
         lowering.rule(rule)?;
     }
@@ -317,12 +319,8 @@ impl Lowering<'_> {
     }
 
     fn rule(&mut self, rule: &Rule) -> Result<(), ProblemError> {
+        let weight = in_cost_units(rule.weight);
         for lowered in rules::lower_rule(self, rule)? {
-            let weight = match rule.weight {
-                Weight::Hard => Weight::Hard,
-                // penalties are in micro-units of money
-                Weight::Soft(penalty) => Weight::Soft(penalty.saturating_mul(COST_PER_MICRO as u64)),
-            };
             self.raw.rule(Arc::clone(&rule.name), weight, lowered);
         }
         Ok(())
@@ -397,6 +395,14 @@ impl Lowering<'_> {
     fn flags(&self, set: &HostSet) -> Arc<[bool]> {
         let infrastructure = self.input.infrastructure;
         (0..infrastructure.hosts().len()).map(|h| set.contains(infrastructure, h)).collect()
+    }
+}
+
+/// Penalties are in micro-units of money.
+const fn in_cost_units(weight: Weight) -> Weight {
+    match weight {
+        Weight::Soft(penalty) => Weight::Soft(penalty.saturating_mul(COST_PER_MICRO as u64)),
+        Weight::Hard => Weight::Hard,
     }
 }
 

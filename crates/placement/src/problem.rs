@@ -7,7 +7,7 @@ use crate::lower;
 use crate::proximity::ProximityMatrix;
 use crate::settings::Weights;
 use ecosystem_core::{
-    ComponentId, Ecosystem, HostId, HostSet, Infrastructure, Placement, ReplicaId, Resources, Rule,
+    ComponentId, Ecosystem, HostId, HostSet, Infrastructure, Placement, ReplicaId, Resources, Rule, Weight,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,6 +61,7 @@ pub(crate) struct Names {
     pub(crate) fixed: BTreeSet<ReplicaId>,
     pub(crate) avoid: BTreeMap<ReplicaId, BTreeSet<HostId>>,
     pub(crate) reserved: BTreeMap<HostId, Resources>,
+    pub(crate) link_weight: Weight,
     pub(crate) weights: Weights,
     pub(crate) replica_counts: BTreeMap<ComponentId, u32>,
     pub(crate) numbers: Option<BTreeMap<ComponentId, Vec<u32>>>,
@@ -84,6 +85,7 @@ impl Problem {
             fixed: BTreeSet::new(),
             avoid: BTreeMap::new(),
             reserved: BTreeMap::new(),
+            link_weight: Weight::Hard,
         }
     }
 
@@ -164,6 +166,7 @@ pub struct ProblemBuilder<'a> {
     pub(crate) fixed: BTreeSet<ReplicaId>,
     pub(crate) avoid: BTreeMap<ReplicaId, BTreeSet<HostId>>,
     pub(crate) reserved: BTreeMap<HostId, Resources>,
+    pub(crate) link_weight: Weight,
 }
 
 impl ProblemBuilder<'_> {
@@ -208,6 +211,16 @@ impl ProblemBuilder<'_> {
     pub fn reserve(mut self, host: HostId, amount: &Resources) -> Self {
         let sum = self.reserved.entry(host).or_default();
         *sum = sum.saturating_add(amount);
+        self
+    }
+
+    /// How the throughput of links between zones binds: hard unless said otherwise, or the price of each begun percent
+    /// above it, in micro-units of money per hour; [`Weight::Soft`]`(0)` leaves links out. Only links whose throughput
+    /// the infrastructure gives count, and only edges whose traffic the map knows; callers spread their calls evenly over
+    /// replicas.
+    #[must_use]
+    pub const fn link_weight(mut self, weight: Weight) -> Self {
+        self.link_weight = weight;
         self
     }
 
@@ -276,6 +289,7 @@ impl ProblemBuilder<'_> {
             fixed: self.fixed,
             avoid: self.avoid,
             reserved: self.reserved,
+            link_weight: self.link_weight,
             weights: self.weights,
             replica_counts: self.replicas,
             numbers: self.numbers,

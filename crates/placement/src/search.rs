@@ -232,16 +232,20 @@ pub fn solve_one_by_one(problem: &Problem, settings: &Settings) -> Solution {
     finish(problem, settings, Some(state.host_of), lower_bound(p, settings.bound_nodes()), work)
 }
 
-/// True if a short search from scratch finds an assignment that keeps all hard rules.
+/// True if short searches from scratch, each from another first assignment, find one that keeps all hard rules.
 pub(crate) fn quick_feasible(p: &Dense, seed: u64, work: u64) -> bool {
-    let mut worker = Worker::new(p, &p.home, seed, 0);
-    for slice in 0..10 {
-        if worker.best_value.hard == 0 {
-            break;
+    const STARTS: u64 = 2;
+    const SLICES: u64 = 10;
+    (0..STARTS).any(|number| {
+        let mut worker = Worker::new(p, &p.home, seed, number);
+        for slice in 0..SLICES {
+            if worker.best_value.hard == 0 {
+                break;
+            }
+            worker.run(work / (STARTS * SLICES), 0.5 + slice as f64 / (2 * SLICES) as f64);
         }
-        worker.run(work / 10, 0.5 + f64::from(slice) / 20.0);
-    }
-    worker.best_value.hard == 0
+        worker.best_value.hard == 0
+    })
 }
 
 /// A search of a part of a problem, without a bound. From a `start` it goes on region by region, otherwise from hot to

@@ -52,6 +52,7 @@ impl Problem {
             fixed: names.fixed.clone(),
             avoid: names.avoid.clone(),
             reserved: names.reserved.clone(),
+            link_weight: names.link_weight,
         })
     }
 }
