@@ -1,10 +1,10 @@
 //! Days of real servers through detector, rule and pager, beside the usual static thresholds: how many alerts, how late, how many for
 //! nothing.
 //!
-//! `cargo run --release --example alert_replay -- ENTITY_DIR... [--minutes 5]`. Every directory has `train.csv[.gz]` and
+//! `cargo run --release --example alert_replay -- ENTITY_DIR... [--minutes 5] [--per-day 0.333]`. Every directory has `train.csv[.gz]` and
 //! `test.csv[.gz]` (columns of metrics, in the test a last column `label`); rows are `--minutes` apart. Static: every metric has
 //! an alert at three standard deviations from its training mean, each run beyond is one alert. Ours: nearest rows, a rule with
-//! hysteresis and quiet time, one incident per server. An alert that overlaps an incident or the half hour before is right; the delay
+//! hysteresis and quiet time, one incident per server; `--per-day` is the number of false alarms a day that is put up with. An alert that overlaps an incident or the half hour before is right; the delay
 //! of an incident counts from its first labelled row. The last line of standard output is one line of JSON.
 
 #[path = "evaluation/mod.rs"]
@@ -20,7 +20,7 @@ use vm_ecosystem::forecast::{
     anomaly::{NearestRows, NearestSettings, evaluation::runs},
 };
 
-const USAGE: &str = "usage: alert_replay ENTITY_DIR... [--minutes 5]";
+const USAGE: &str = "usage: alert_replay ENTITY_DIR... [--minutes 5] [--per-day 0.333]";
 /// Minutes that somebody needs to look at one alert and put it away; only for the hours in the report.
 const MINUTES_PER_ALERT: f64 = 10.0;
 
@@ -75,13 +75,17 @@ fn fixed(train: &Numbers, test: &Numbers) -> Alerts {
 }
 
 /// What the pager rings for: incidents opened, until they are resolved.
-fn ours(folder: &str, train: &Numbers, test: &Numbers, minutes: u64) -> Alerts {
+fn ours(folder: &str, train: &Numbers, test: &Numbers, minutes: u64, per_day: Option<f64>) -> Alerts {
     let rows = |data: &Numbers| -> Vec<Vec<f64>> {
         let columns = metrics(data);
         (0..data.rows()).map(|t| columns.iter().map(|c| c[t]).collect()).collect()
     };
     let day = usize::try_from(1440 / minutes).unwrap_or(288);
-    let settings = NearestSettings::default().with_rows_per_day(day);
+    let usual = NearestSettings::default().with_rows_per_day(day);
+    let settings = match per_day {
+        Some(alarms) => usual.with_alarms_per_day(alarms),
+        None => usual,
+    };
     let mut detector =
         NearestRows::fit(&rows(train), &settings).unwrap_or_else(|e| fail(format!("{folder}: {e}")));
     // The detector decides when an alarm begins and ends; the rule adds duration, quiet time and absence.
@@ -114,11 +118,12 @@ fn ours(folder: &str, train: &Numbers, test: &Numbers, minutes: u64) -> Alerts {
 }
 
 fn main() {
-    let arguments = Arguments::read_between(USAGE, 1..=64, &["minutes"]);
+    let arguments = Arguments::read_between(USAGE, 1..=64, &["minutes", "per-day"]);
     let (folders, minutes): (_, u64) = (&arguments.positional, arguments.number("minutes", 5));
     if !(1..=60).contains(&minutes) {
         fail(format!("option `--minutes` is {minutes}, expected 1 to 60"));
     }
+    let per_day = arguments.text("per-day").map(|_| arguments.number("per-day", 0.0));
     let (mut simple, mut paged, mut count, mut days) = (Tally::default(), Tally::default(), 0, 0.0);
     for folder in folders {
         let table = |name: &str| {
@@ -130,7 +135,7 @@ fn main() {
         let labels: Vec<bool> = test.column("label", Path::new(folder)).iter().map(|l| *l > 0.5).collect();
         let incidents = runs(&labels);
         let before = usize::try_from(30 / minutes).unwrap_or(6);
-        let (a, b) = (fixed(&train, &test), ours(folder, &train, &test, minutes));
+        let (a, b) = (fixed(&train, &test), ours(folder, &train, &test, minutes, per_day));
         eprintln!("{folder}: {} incidents, {} static alerts, {} pages", incidents.len(), a.len(), b.len());
         simple.add(&a, &incidents, before, minutes as f64);
         paged.add(&b, &incidents, before, minutes as f64);

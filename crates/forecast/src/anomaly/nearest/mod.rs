@@ -1,10 +1,12 @@
 //! Many metrics at once: how far a row is from the nearest rows of normal times.
 
 pub(super) mod calibration;
+mod heights;
 mod reference;
 
 use crate::error::FitError;
 use calibration::Calibration;
+use heights::{Heights, heights};
 use reference::{NEIGHBOURS, Nearest, Reference};
 
 /// Settings of [`NearestRows`].
@@ -16,14 +18,15 @@ pub struct NearestSettings {
     pub rows_per_day: usize,
     /// Training rows kept for comparison, 100 to 100,000. Cost and memory grow with it.
     pub references: usize,
-    /// How far (in decades of rarity) the score must rise above its usual heights of the last two days.
-    pub margin: f64,
+    /// False alarms per day that are put up with, above 0, at most 1000: the height of an alarm is the one that the training rows
+    /// would have exceeded so often.
+    pub alarms_per_day: f64,
 }
 
 impl Default for NearestSettings {
     fn default() -> Self {
-        // 600 rows did as well as 3,000 on public data at a fifth of the cost. Margin: three decades: one row in a thousand of the usual.
-        Self { rows_per_day: 1440, references: 600, margin: 3.0 }
+        // 600 rows did as well as 3,000 on public data at a fifth of the cost. One false alarm in three days, which people still answer.
+        Self { rows_per_day: 1440, references: 600, alarms_per_day: 1.0 / 3.0 }
     }
 }
 
@@ -39,6 +42,13 @@ impl NearestSettings {
     #[must_use]
     pub fn with_references(mut self, rows: usize) -> Self {
         self.references = rows;
+        self
+    }
+
+    /// False alarms per day that are put up with.
+    #[must_use]
+    pub fn with_alarms_per_day(mut self, alarms: f64) -> Self {
+        self.alarms_per_day = alarms;
         self
     }
 }
@@ -75,10 +85,12 @@ impl RowVerdict {
 /// the score is the larger of two exponential means (weights 0.3 and 0.1).
 ///
 /// An alarm compares with fresh normality: rows older than a quarter of an hour's worth of noise (300 rows) join a second,
-/// bounded reference set, so a regime that lasts stops alarming; it begins when that score exceeds its 95 % quantile of the
-/// last two days by `margin` and ends at 40 % of this height: one incident, one alarm.
+/// bounded reference set, so a regime that lasts stops alarming. Its height is found without labels: the training rows are
+/// scored against the other half of the training, and the height is the one that they exceed `alarms_per_day` times a day. When the 95 %
+/// quantile of the last two days is above that of the training, the height rises by the difference. An alarm ends at 40 % of its
+/// height, or already where 97.5 % of the training scores are: what is usual is no incident.
 ///
-/// Missing values (NaN) take the training mean; infinite ones are clipped. Fit O(references · rows / 4), a row
+/// Missing values (NaN) take the training mean; infinite ones are clipped. Fit O(references · rows), of at most 20,000 rows; a row
 /// O((references + 250) · metrics) at worst, memory O(references · metrics).
 ///
 /// # References
@@ -112,7 +124,8 @@ pub struct NearestRows {
     /// Nearest training rows of the last row, in either scaling.
     guesses: [[u32; NEIGHBOURS]; 2],
     usual: Usual,
-    /// Height at which the alarm going on began, and contributions so far.
+    heights: Heights,
+    /// Height at which the alarm going on ends, and contributions so far.
     incident: Option<(f64, Vec<f64>)>,
 }
 
@@ -203,10 +216,10 @@ struct Usual {
 const KEPT: usize = 256;
 
 impl Usual {
-    fn new(rows_per_day: usize) -> Self {
+    /// Begins with a day as usual as the training.
+    fn new(rows_per_day: usize, height: f64) -> Self {
         let every = ((2 * rows_per_day).div_ceil(KEPT)).max(1) as u64;
-        // A normal day to begin with: rarity 1 is one row in ten.
-        Self { every, recent: std::iter::repeat_n(1.0, KEPT / 2).collect(), height: 1.0 }
+        Self { every, recent: std::iter::repeat_n(height, KEPT / 2).collect(), height }
     }
 
     fn push(&mut self, row: u64, score: f64) {
@@ -234,7 +247,10 @@ impl NearestRows {
         };
         let mut trained = Reference::new(columns, settings.references);
         pick(settings.references).iter().for_each(|r| trained.add(r));
-        let (plain, weighted) = calibrate(&pick(2 * settings.references), &scaling.weights, columns);
+        let halves = halves(&pick(2 * settings.references), columns);
+        let (plain, weighted) = calibrate(&halves, &scaling.weights);
+        let rehearsed = rehearse(rows, &scaling, &halves, (&plain, &weighted));
+        let heights = heights(&rehearsed, settings.rows_per_day, settings.alarms_per_day);
         Ok(Self {
             settings: settings.clone(),
             trained,
@@ -246,7 +262,8 @@ impl NearestRows {
             waiting: std::collections::VecDeque::new(),
             row: 0,
             guesses: [[0; NEIGHBOURS]; 2],
-            usual: Usual::new(settings.rows_per_day),
+            usual: Usual::new(settings.rows_per_day, heights.usual),
+            heights,
             incident: None,
             scaling,
         })
@@ -260,8 +277,8 @@ impl NearestRows {
         if !(2..=100_000).contains(&settings.rows_per_day) {
             return refuse("rows_per_day", settings.rows_per_day as f64, "2 to 100000 rows");
         }
-        if !(settings.margin > 0.0 && settings.margin.is_finite()) {
-            return refuse("margin", settings.margin, "a positive number");
+        if !(settings.alarms_per_day > 0.0 && settings.alarms_per_day <= 1000.0) {
+            return refuse("alarms_per_day", settings.alarms_per_day, "above 0, at most 1000");
         }
         if rows.len() < 50 {
             return Err(FitError::TooShort { needed: 50, found: rows.len() });
@@ -305,7 +322,7 @@ impl NearestRows {
     }
 
     fn rarity(&self, plain: &Nearest, weighted: &Nearest) -> f64 {
-        self.plain.rarity(plain.mean().unwrap_or(0.0)) + self.weighted.rarity(weighted.mean().unwrap_or(0.0))
+        rarity((&self.plain, &self.weighted), plain, weighted)
     }
 
     /// Distance of each metric from its training mean in standard deviations; missing ones do not deviate.
@@ -317,15 +334,17 @@ impl NearestRows {
     }
 
     fn alarm(&mut self, fresh: f64, row: &[f64]) -> bool {
-        let limit = self.usual.height + self.settings.margin;
+        let limit = self.heights.begin + (self.usual.height - self.heights.usual).max(0.0);
         self.usual.push(self.row, fresh);
-        if self.incident.as_ref().is_some_and(|(begin, _)| fresh < RELEASE * begin) {
+        if self.incident.as_ref().is_some_and(|(end, _)| fresh < *end) {
             self.incident = None;
         }
         let now: Vec<f64> = self.deviations(row).collect();
         match &mut self.incident {
             Some((_, largest)) => largest.iter_mut().zip(now).for_each(|(l, n)| *l = l.max(n)),
-            None if fresh >= limit => self.incident = Some((limit, now)),
+            None if fresh >= limit => {
+                self.incident = Some(((RELEASE * limit).max(self.heights.calm), now));
+            }
             None => {}
         }
         self.incident.is_some()
@@ -344,21 +363,73 @@ impl NearestRows {
     }
 }
 
-/// Distances of either half of the training rows (alternating tenths of time) to the other half.
-fn calibrate(rows: &[Vec<f32>], weights: &[f32], columns: usize) -> (Calibration, Calibration) {
-    let half = |i: usize| (i * 10 / rows.len()) % 2;
+fn rarity((plain, weighted): (&Calibration, &Calibration), found: &Nearest, found_weighted: &Nearest) -> f64 {
+    plain.rarity(found.mean().unwrap_or(0.0)) + weighted.rarity(found_weighted.mean().unwrap_or(0.0))
+}
+
+/// Which half of the training a row belongs to: alternating tenths of time.
+fn half(index: usize, rows: usize) -> usize {
+    (index * 10 / rows) % 2
+}
+
+/// Training rows of either half, as references for the other.
+struct Halves {
+    rows: [Vec<Vec<f32>>; 2],
+    references: [Reference; 2],
+}
+
+fn halves(rows: &[Vec<f32>], columns: usize) -> Halves {
+    let mut of: [Vec<Vec<f32>>; 2] = [Vec::new(), Vec::new()];
+    rows.iter().enumerate().for_each(|(i, row)| of[half(i, rows.len())].push(row.clone()));
+    let references = [0, 1].map(|side: usize| {
+        let mut set = Reference::new(columns, rows.len());
+        of[side].iter().for_each(|row| set.add(row));
+        set
+    });
+    Halves { rows: of, references }
+}
+
+/// Distances of the rows of either half to the other.
+fn calibrate(halves: &Halves, weights: &[f32]) -> (Calibration, Calibration) {
     let (mut plains, mut weighteds) = (Vec::new(), Vec::new());
-    for side in 0..2 {
-        let mut others = Reference::new(columns, rows.len());
-        rows.iter().enumerate().filter(|(i, _)| half(*i) != side).for_each(|(_, r)| others.add(r));
-        for (_, row) in rows.iter().enumerate().filter(|(i, _)| half(*i) == side) {
+    for (side, rows) in halves.rows.iter().enumerate() {
+        for row in rows {
             let (mut plain, mut weighted) = (Nearest::none(), Nearest::none());
-            others.search(row, weights, &mut plain, &mut weighted);
+            halves.references[1 - side].search(row, weights, &mut plain, &mut weighted);
             plains.extend(plain.mean());
             weighteds.extend(weighted.mean());
         }
     }
     (Calibration::new(plains), Calibration::new(weighteds))
+}
+
+/// Training rows scored of each tenth of time: enough for tails, bounded for long histories.
+const REHEARSED: usize = 2000;
+
+/// Smoothed scores of training rows against the half that they do not belong to, in order of time.
+fn rehearse(
+    rows: &[Vec<f64>],
+    scaling: &Scaling,
+    halves: &Halves,
+    calibrations: (&Calibration, &Calibration),
+) -> Vec<f64> {
+    let (n, mut smooth, mut scores) = (rows.len(), Smooth::default(), Vec::new());
+    let mut guesses = [[[0; NEIGHBOURS]; 2]; 2];
+    for (i, row) in rows.iter().enumerate() {
+        let tenth = i * 10 / n;
+        if i - (tenth * n).div_ceil(10) >= REHEARSED {
+            continue;
+        }
+        let other = 1 - half(i, n);
+        let scaled = scaling.scale(row);
+        let (mut plain, mut weighted) = (Nearest::none(), Nearest::none());
+        let set = &halves.references[other];
+        set.bound(&scaled, &scaling.weights, &guesses[other], [&mut plain, &mut weighted]);
+        set.search(&scaled, &scaling.weights, &mut plain, &mut weighted);
+        guesses[other] = [plain.rows(), weighted.rows()];
+        scores.push(smooth.push(rarity(calibrations, &plain, &weighted)));
+    }
+    scores
 }
 
 #[cfg(test)]
@@ -378,7 +449,8 @@ mod tests {
 
     fn fitted() -> NearestRows {
         let settings = NearestSettings::default().with_rows_per_day(144).with_references(500);
-        NearestRows::fit(&rows(1, 1440), &settings).unwrap()
+        // Ten days without a false one: hardly ever.
+        NearestRows::fit(&rows(1, 1440), &settings.with_alarms_per_day(0.01)).unwrap()
     }
 
     #[test]
@@ -414,5 +486,7 @@ mod tests {
         assert_eq!(verdict.ranking()[0], 5);
         assert!(matches!(detector.push(&[1.0]), Err(FitError::Length { needed: 10, found: 1, .. })));
         assert!(NearestRows::fit(&rows(1, 20), &NearestSettings::default()).is_err());
+        let none = NearestSettings::default().with_alarms_per_day(0.0);
+        assert!(NearestRows::fit(&rows(1, 100), &none).is_err());
     }
 }
