@@ -15,6 +15,7 @@ use ecosystem_core::{
 use link::{Link, Measured};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -99,7 +100,8 @@ pub struct Fleet {
     own: Receiver<(ActionId, ActionOutcome)>,
     under_way: BTreeSet<ActionId>,
     measured: Arc<Mutex<Measured>>,
-    epoch: Epoch,
+    // Told to every host with every question, so that it refuses older controllers.
+    epoch: Arc<AtomicU64>,
     // How those ended; kept in a file as well.
     ended: BTreeMap<ActionId, ActionOutcome>,
 }
@@ -111,6 +113,7 @@ impl Fleet {
         std::fs::create_dir_all(&settings.root).map_err(HostError::system("root directory of the fleet"))?;
         let (sender, news) = channel::<HypervisorEvent>();
         let measured = Arc::new(Mutex::new(Measured::default()));
+        let epoch = Arc::new(AtomicU64::new(0));
         let links = settings
             .hosts
             .iter()
@@ -118,14 +121,30 @@ impl Fleet {
                 let socket = settings.root.join(id.as_str()).join(SOCKET);
                 (
                     id.clone(),
-                    Link::open(id.clone(), socket, settings.every, sender.clone(), Arc::clone(&measured)),
+                    Link::open(
+                        id.clone(),
+                        socket,
+                        settings.every,
+                        sender.clone(),
+                        Arc::clone(&measured),
+                        Arc::clone(&epoch),
+                    ),
                 )
             })
             .collect();
         let ended = faults::read_ends(&settings.root);
         let (own_sender, own) = channel();
-        let (under_way, epoch) = (BTreeSet::new(), Epoch(0));
+        let under_way = BTreeSet::new();
         Ok(Self { settings, links, news, own_sender, own, under_way, measured, epoch, ended })
+    }
+
+    /// Tells every host that answers of a new controller, so that it refuses older ones before the new one has ordered
+    /// anything; those that do not answer hear of it with the first question they answer. Gives the hosts that were told.
+    pub fn reign(&mut self, epoch: Epoch) -> Result<Vec<HostId>, SubmitError<FleetError>> {
+        self.raise_epoch(epoch).map_err(|reason| SubmitError::Rejected { reason })?;
+        self.epoch.fetch_max(epoch.0, Ordering::Relaxed);
+        let all = self.links.keys().cloned();
+        Ok(all.filter(|host| self.ask(host, &Ask::Poll { since: u64::MAX, epoch }).is_ok()).collect())
     }
 
     /// The directory of a host.
@@ -277,10 +296,10 @@ impl Hypervisor for Fleet {
 
     fn submit(&mut self, request: &ActionRequest) -> Result<(), SubmitError<FleetError>> {
         let rejected = |reason: String| Err(SubmitError::Rejected { reason });
-        if request.epoch < self.epoch {
-            return rejected(format!("epoch {} is over, {} rules", request.epoch, self.epoch));
+        let highest = Epoch(self.epoch.fetch_max(request.epoch.0, Ordering::Relaxed));
+        if request.epoch < highest {
+            return rejected(format!("epoch {} is over, {highest} rules", request.epoch));
         }
-        self.epoch = request.epoch;
         if matches!(
             request.kind,
             ActionKind::Abort { .. }

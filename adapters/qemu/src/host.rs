@@ -183,7 +183,11 @@ impl Host {
         let unknown = |replica: &ReplicaId| HostError::failed(format!("{replica} does not run here"));
         match question {
             Ask::Submit { request } => self.submit(request),
-            Ask::Poll { since } => self.news(since),
+            Ask::Poll { since, epoch } => {
+                // An older controller may look, too.
+                drop(self.admit(epoch));
+                self.news(since)
+            }
             Ask::Inventory => self.news(u64::MAX),
             Ask::Prepare { .. } => match self.prepare(question) {
                 Ok(uri) => Answer::Listening { uri },

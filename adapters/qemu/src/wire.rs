@@ -29,6 +29,9 @@ pub enum Ask {
     Poll {
         /// The first event number that was not seen yet.
         since: u64,
+        /// Of which controller; older ones are refused from then on. 0 = somebody who only looks.
+        #[serde(default)]
+        epoch: Epoch,
     },
     /// What runs.
     Inventory,

@@ -197,11 +197,17 @@ fn a_hung_host_that_wakes_up_runs_nothing_twice_and_a_new_controller_knows_what_
     assert_eq!(lab.observed(), ["web#0 h2"]);
     // The controller dies; another one, with a higher epoch.
     let old = std::mem::replace(&mut lab.fleet, Fleet::connect(lab.settings.clone()).unwrap());
+    let mut old = old;
+    // It says so before it orders anything, and from then on the first one is over.
+    let told = lab.fleet.reign(Epoch(2)).unwrap();
+    assert!(told.contains(&host("h2")), "{told:?}");
+    let early = lab.request(ActionKind::Stop { replica: replica(0), host: host("h2") });
+    assert!(matches!(old.submit(&early), Err(SubmitError::Rejected { .. })), "refused by the host");
+    assert!(old.reign(Epoch(1)).is_err(), "nor does it rule again");
     let mut again = start.clone();
     again.epoch = Epoch(2);
     lab.fleet.submit(&again).unwrap();
     assert_eq!(lab.await_end(start.id), ActionOutcome::DONE);
-    let mut old = old;
     let late = lab.request(ActionKind::Stop { replica: replica(0), host: host("h2") });
     assert!(matches!(old.submit(&late), Err(SubmitError::Rejected { .. })), "the first controller is over");
     let fence = lab.request(ActionKind::Fence { host: host("h2") });

@@ -47,7 +47,7 @@ impl Fleet {
     }
 
     /// Fences are not carried out by supervisors, so the highest epoch is kept beside them too.
-    fn raise_epoch(&self, epoch: Epoch) -> Result<(), String> {
+    pub(super) fn raise_epoch(&self, epoch: Epoch) -> Result<(), String> {
         let path = self.settings.root.join("epoch");
         let seen = std::fs::read_to_string(&path).ok().and_then(|it| it.trim().parse().ok()).unwrap_or(0);
         if epoch.0 < seen {

@@ -3,10 +3,10 @@
 use super::ANSWER;
 use crate::machine::lock;
 use crate::wire::{self, Answer, Ask, Migration, Usage};
-use ecosystem_core::{HostId, HypervisorEvent, ReplicaId};
+use ecosystem_core::{Epoch, HostId, HypervisorEvent, ReplicaId};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -74,13 +74,15 @@ impl Link {
         every: Duration,
         sender: Sender<HypervisorEvent>,
         measured: Arc<Mutex<Measured>>,
+        epoch: Arc<AtomicU64>,
     ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         std::thread::spawn(move || {
             let mut since = 0;
             while !stopped.load(Ordering::Relaxed) {
-                let news = wire::ask(&socket, &Ask::Poll { since }, ANSWER);
+                let epoch = Epoch(epoch.load(Ordering::Relaxed));
+                let news = wire::ask(&socket, &Ask::Poll { since, epoch }, ANSWER);
                 if let Ok(Answer::News { next, mut events, health, replicas, usage, migrations, .. }) = news {
                     if next < since {
                         since = 0; // a new supervisor counts from the beginning: ask again for everything
