@@ -43,6 +43,14 @@ pub enum StoreError {
         /// Number of ours.
         ours: i64,
     },
+    /// The store belongs to somebody with a higher fencing token.
+    #[error("fencing token {ours} is over, {found} rules; take part in the election again")]
+    Fenced {
+        /// The token that rules.
+        found: i64,
+        /// Ours.
+        ours: u64,
+    },
     /// The server acknowledges what a loss of power may undo.
     #[error("the server runs with {setting} = {found}: what it acknowledges may be lost; switch it on")]
     NotDurable {

@@ -19,6 +19,9 @@
 //! anew and goes on, if nobody else opened the store meanwhile; otherwise it ends with [`StoreError::TakenOver`]. A commit
 //! whose answer was lost is done again: records and entries carry numbers, so that the second time has no effect.
 //!
+//! *Several controllers*, one of which leads: they open the store with the fencing token of the election
+//! ([`Settings::token`]). The new leader takes the store over even if the old one stands still in the middle of a transaction.
+//!
 //! Connections are not encrypted: use a socket on the same machine, or a tunnel. The client blocks; it must not be called from
 //! within an asynchronous runtime.
 
@@ -77,6 +80,10 @@ pub struct Settings {
     pub flush: Flush,
     /// How long an operation waits for a server that is away. 10 s: a restart with recovery.
     pub patience: Duration,
+    /// Fencing token of a leader, higher for each than for any before. With one, a store that somebody with a lower token has
+    /// open is taken from them; they find out when they next write ([`StoreError::TakenOver`]). `None`: whoever has the store
+    /// open keeps it.
+    pub token: Option<u64>,
     /// Also takes servers that run without `fsync`: for experiments only.
     pub allow_fragile_server: bool,
 }
@@ -88,6 +95,7 @@ impl Default for Settings {
             durability: Durability::default(),
             flush: Flush::default(),
             patience: Duration::from_secs(10),
+            token: None,
             allow_fragile_server: false,
         }
     }

@@ -4,13 +4,14 @@ use crate::StoreError;
 use postgres::Client;
 
 /// Step `n` leads from version `n` to version `n + 1`. Steps are never changed, only added.
-pub(crate) const STEPS: [&str; 2] = [
+pub(crate) const STEPS: [&str; 3] = [
     "CREATE TABLE journal (seq bigint PRIMARY KEY, record bytea NOT NULL);
      CREATE TABLE audit (seq bigint PRIMARY KEY, segment bigint NOT NULL, bytes bytea NOT NULL, ending bytea);
      CREATE TABLE audit_state (one integer PRIMARY KEY CHECK (one = 1), segment bigint NOT NULL,
                                in_segment bigint NOT NULL, state bytea NOT NULL);",
     "CREATE TABLE revisions (number bigint PRIMARY KEY, at_unix_ms bigint NOT NULL, author text NOT NULL,
                              message text NOT NULL, map text NOT NULL);",
+    "ALTER TABLE store ADD COLUMN token bigint NOT NULL DEFAULT 0;",
 ];
 
 /// Brings the tables of the session's schema to the newest version, each step in a transaction of its own. The caller holds the

@@ -1,6 +1,6 @@
 //! One connection that holds the lock, and what happens when it breaks.
 
-use crate::{Flush, Settings, StoreError, schema};
+use crate::{Flush, Settings, StoreError, schema, signed};
 use postgres::error::SqlState;
 use postgres::{Client, Config, NoTls, Transaction};
 use std::time::{Duration, Instant};
@@ -34,16 +34,64 @@ impl Session {
     pub(crate) fn open(config: Config, settings: Settings) -> Result<Self, StoreError> {
         let mut session = Self { config, settings, client: None, opened: 0 };
         session.keep_trying(|session| {
-            let mut client = session.connect(LOCK_PATIENCE.min(session.settings.patience))?;
+            let mut client = session.connect()?;
+            if let Some(token) = session.settings.token {
+                session.take_over(&mut client, token)?;
+            }
+            session.lock(&mut client, LOCK_PATIENCE.min(session.settings.patience))?;
             schema::bring_up_to_date(&mut client, &session.settings.schema)?;
-            let row = client
-                .query_one("UPDATE store SET opened = opened + 1 RETURNING opened", &[])
-                .map_err(StoreError::Database)?;
-            session.opened = row.get(0);
+            session.opened = session.count_opening(&mut client)?;
             session.client = Some(client);
             Ok(())
         })?;
         Ok(session)
+    }
+
+    /// Ends the sessions that hold the lock for a lower token. What such a session was about to commit is committed or undone
+    /// before the server gives its lock to us; whatever its process tries later ends with [`StoreError::TakenOver`].
+    fn take_over(&self, client: &mut Client, token: u64) -> Result<(), StoreError> {
+        let known =
+            client.query_one("SELECT to_regclass('store') IS NOT NULL", &[]).map_err(StoreError::Database)?;
+        // Without tables there is nobody to take over from; whoever is making them is waited for.
+        if known.get::<_, bool>(0) {
+            // An older program's tables know no token: nobody has a higher one.
+            let row = client
+                .query_one("SELECT coalesce((to_jsonb(store)->>'token')::bigint, 0) FROM store", &[])
+                .map_err(StoreError::Database)?;
+            let found: i64 = row.get(0);
+            if found > signed(token) {
+                return Err(StoreError::Fenced { found, ours: token });
+            }
+            let key = lock_key(&self.settings.schema);
+            client
+                .execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks
+                     WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid <> pg_backend_pid()
+                       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                       AND (classid::bigint << 32) | objid::bigint = $1",
+                    &[&key],
+                )
+                .map_err(StoreError::Database)?;
+        }
+        Ok(())
+    }
+
+    /// Counts this opening and keeps our token, unless a higher one came between.
+    fn count_opening(&self, client: &mut Client) -> Result<i64, StoreError> {
+        let token = signed(self.settings.token.unwrap_or(0));
+        let row = client
+            .query_opt(
+                "UPDATE store SET opened = opened + 1, token = greatest(token, $1)
+                 WHERE token <= $1 OR $2 RETURNING opened",
+                // Whoever has no token relies on the lock alone.
+                &[&token, &self.settings.token.is_none()],
+            )
+            .map_err(StoreError::Database)?;
+        if let Some(row) = row {
+            return Ok(row.get(0));
+        }
+        let row = client.query_one("SELECT token FROM store", &[]).map_err(StoreError::Database)?;
+        Err(StoreError::Fenced { found: row.get(0), ours: self.settings.token.unwrap_or(0) })
     }
 
     /// Runs a transaction, again after a broken connection: `work` must have the effect of once when it is done twice,
@@ -86,22 +134,29 @@ impl Session {
         let client = match self.client.take() {
             Some(client) if !client.is_closed() => client,
             _ => {
+                let mut client = self.connect()?;
+                // Before and after: whoever took over holds the lock, and need not be waited for.
+                self.still_ours(&mut client)?;
                 // The server may not have noticed yet that our old session is gone.
-                let mut client = self.connect(self.settings.patience)?;
-                let row = client.query_one("SELECT opened FROM store", &[]).map_err(StoreError::Database)?;
-                let found: i64 = row.get(0);
-                if found != self.opened {
-                    let schema = self.settings.schema.clone();
-                    return Err(StoreError::TakenOver { schema, found, ours: self.opened });
-                }
+                self.lock(&mut client, self.settings.patience)?;
+                self.still_ours(&mut client)?;
                 client
             }
         };
         Ok(self.client.insert(client))
     }
 
-    /// A new connection with our settings that holds the lock.
-    fn connect(&self, lock_patience: Duration) -> Result<Client, StoreError> {
+    fn still_ours(&self, client: &mut Client) -> Result<(), StoreError> {
+        let row = client.query_one("SELECT opened FROM store", &[]).map_err(StoreError::Database)?;
+        let found: i64 = row.get(0);
+        if found == self.opened {
+            return Ok(());
+        }
+        Err(StoreError::TakenOver { schema: self.settings.schema.clone(), found, ours: self.opened })
+    }
+
+    /// A new connection with our settings.
+    fn connect(&self) -> Result<Client, StoreError> {
         let mut client = self.config.connect(NoTls).map_err(StoreError::Database)?;
         let commit = match self.settings.flush {
             Flush::Disk => "on",
@@ -123,7 +178,6 @@ impl Session {
                 return Err(StoreError::NotDurable { setting, found });
             }
         }
-        self.lock(&mut client, lock_patience)?;
         Ok(client)
     }
 

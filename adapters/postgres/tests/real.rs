@@ -311,6 +311,39 @@ fn a_store_that_another_process_took_over_writes_nothing_more() {
 }
 
 /// Ends the session that holds the lock of a schema; the key is FNV-1a of its name.
+#[test]
+fn a_new_leader_takes_the_store_and_an_older_token_gets_it_no_more() {
+    let Some(server) = shared() else { return };
+    let led = |token| {
+        let mut settings = settings("led");
+        settings.token = Some(token);
+        Store::open(&server.address(), settings)
+    };
+    let old = led(5).unwrap();
+    let mut journal = old.journal();
+    journal.append(b"of the old leader").unwrap();
+    journal.sync().unwrap();
+    // Not acknowledged yet when the next one comes.
+    journal.append(b"too late").unwrap();
+    assert!(matches!(Store::open(&server.address(), settings("led")), Err(StoreError::InUse { .. })));
+    let new = led(7).unwrap();
+    let begin = Instant::now();
+    assert!(matches!(journal.sync(), Err(StoreError::TakenOver { .. })));
+    let entry = old.audit().and_then(|mut it| it.append(&draft(1)));
+    assert!(matches!(entry, Err(StoreError::TakenOver { .. })), "{entry:?}");
+    assert!(matches!(led(5), Err(StoreError::Fenced { found: 7, ours: 5 })));
+    // At once, not after the patience for a server that is away.
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    let mut journal = new.journal();
+    journal.append(b"of the new leader").unwrap();
+    journal.sync().unwrap();
+    assert_eq!(journal.read_all().unwrap(), [b"of the old leader", b"of the new leader"]);
+    // The leader itself comes back after a crash with the token it had, or a higher one.
+    drop((old, new, journal));
+    drop(led(7).unwrap());
+    drop(led(8).unwrap());
+}
+
 fn end_session(server: &Server, schema: &str) {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let key = i64::from_ne_bytes(schema.bytes().fold(0xcbf2_9ce4_8422_2325, step).to_ne_bytes());
@@ -356,7 +389,7 @@ fn tables_of_the_first_version_get_the_new_ones_and_newer_ones_are_refused() {
     drop(Store::open(&server.address(), settings("versions")).unwrap());
     // As the first version left it.
     let mut client = onlooker(&server);
-    let first = "DROP TABLE versions.revisions; UPDATE versions.store SET version = 1;
+    let first = "DROP TABLE versions.revisions; ALTER TABLE versions.store DROP COLUMN token; UPDATE versions.store SET version = 1;
                  INSERT INTO versions.journal VALUES (1, '\\x0102')";
     client.batch_execute(first).unwrap();
     let store = Store::open(&server.address(), settings("versions")).unwrap();
@@ -365,7 +398,7 @@ fn tables_of_the_first_version_get_the_new_ones_and_newer_ones_are_refused() {
     drop(store);
     client.batch_execute("UPDATE versions.store SET version = 9").unwrap();
     let error = Store::open(&server.address(), settings("versions")).unwrap_err().to_string();
-    assert!(error.contains("version 9, expected at most 2"), "{error}");
+    assert!(error.contains("version 9, expected at most 3"), "{error}");
 }
 
 #[test]
