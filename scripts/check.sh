@@ -3,6 +3,7 @@
 #   scripts/check.sh          fast tier: format, lints, tests, docs, quickstart (every change)
 #   scripts/check.sh slow     fast tier and everything that takes longer (before a release)
 #   scripts/check.sh ci       what continuous integration runs: everything but the 10,000-case simulations
+#   scripts/check.sh engines  only the query engine of adapters/ (DataFusion), which the others but slow leave alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tier=${1:-fast}
@@ -46,13 +47,13 @@ tests() {
   PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1} tested "$scratch/tests.txt" cargo test --all-features -- --show-output
 }
 
-# The second workspace, against real programs: QEMU, Prometheus, VictoriaMetrics, etcd, PostgreSQL, LXD.
+# The second workspace, against real programs: QEMU, Prometheus, VictoriaMetrics, etcd, PostgreSQL, LXD. Its default members only.
 adapters() {
   step "adapters: format and lints"
   cargo fmt --manifest-path adapters/Cargo.toml --all --check
-  cargo clippy --manifest-path adapters/Cargo.toml --workspace --all-targets -- -D warnings
+  cargo clippy --manifest-path adapters/Cargo.toml --all-targets -- -D warnings
   step "adapters: tests"
-  tested "$scratch/adapters.txt" cargo test --manifest-path adapters/Cargo.toml --workspace -- --show-output --test-threads 2
+  tested "$scratch/adapters.txt" cargo test --manifest-path adapters/Cargo.toml -- --show-output --test-threads 2
   step "adapters: libvirt"
   if pkg-config --exists libvirt; then
     # The workspace of its own shares what the other has built.
@@ -76,6 +77,18 @@ adapters() {
   else
     echo "skipped: real systems are started only with ECO_REAL=1"
   fi
+}
+
+# Forecasts in SQL: hundreds of packages that nothing else needs.
+engines() {
+  local which=(--manifest-path adapters/Cargo.toml -p ecosystem-datafusion)
+  step "query engine: lints"
+  cargo clippy "${which[@]}" --all-targets -- -D warnings
+  step "query engine: tests"
+  tested "$scratch/engines.txt" cargo test "${which[@]}" -- --show-output
+  step "query engine: a small file by SQL and directly"
+  cargo run "${which[@]}" --example sql_forecast -- --series 100 --points 200 --repeat 1 | tee "$scratch/sql.json"
+  grep -q '"different":0' "$scratch/sql.json"
 }
 
 # Four hosts, twelve real machines, and one story of each fault.
@@ -224,6 +237,10 @@ simulations() {
   MODEL_STATES=300000 cargo test --release -p ecosystem-reconfig --all-features --lib model
 }
 
+if [ "$tier" = engines ]; then
+  engines
+  exit
+fi
 format_and_lints
 tests
 docs
@@ -241,5 +258,6 @@ if [ "$tier" = slow ]; then
   fuzzing
   simulations
   real_loop
+  engines
 fi
 [ -f "$scratch/tests.txt" ] && awk '/^test result:/ { p += $4; f += $6 } END { printf "\n%d passed, %d failed\n", p, f }' "$scratch/tests.txt"
