@@ -13,7 +13,7 @@ pub enum Model {
     /// `'auto'`: [`Auto`] with its cheap candidates; some tenths of a millisecond for a thousand values.
     #[default]
     Auto,
-    /// `'thorough'`: [`Auto`] with all candidates and ten origins; hundreds of times as long.
+    /// `'thorough'`: [`Auto`] with all candidates and ten origins; takes much longer.
     Thorough,
     /// `'ets'`: [`AutoEts`] with the first season.
     Ets,
