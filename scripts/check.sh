@@ -105,7 +105,8 @@ docs() {
 # Two runs, and runs on one and two threads, must print and write the same bytes.
 quickstart() {
   step "quickstart"
-  cargo build --release --examples
+  # The others are compiled by the lints.
+  cargo build --release --example quickstart
   local run=target/release/examples/quickstart
   twice "$run"
   if [ -d "$data" ]; then
@@ -145,13 +146,12 @@ refused() {
 
 examples() {
   step "examples"
-  local example
-  for example in map_one_application forecast_one_metric place_one_stack heal_one_failure audit_one_change embed; do
+  local example shown=(map_one_application forecast_one_metric place_one_stack heal_one_failure audit_one_change embed joint_vs_single)
+  cargo build --release "${shown[@]/#/--example=}"
+  for example in "${shown[@]}"; do
     echo "-- $example"
     "target/release/examples/$example"
   done
-  echo "-- joint_vs_single"
-  target/release/examples/joint_vs_single
 }
 
 # Each crate alone, so that feature unification hides nothing.
@@ -205,7 +205,7 @@ outside_crates() {
     cargo new --quiet --vcs none "$fresh"
     (cd "$fresh" && cargo add --quiet --path "$root/$dir")
     cp "scripts/outside/${name//-/_}.rs" "$fresh/src/main.rs"
-    (cd "$fresh" && CARGO_TARGET_DIR="$root/target/outside" cargo run --quiet)
+    (cd "$fresh" && CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$root/target/outside" cargo run --quiet)
   done
 }
 
@@ -214,7 +214,7 @@ outside_crates() {
 package() {
   step "packages"
   rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/src/-*/{ecosystem,vm-ecosystem}-*
-  CARGO_TARGET_DIR=target/outside cargo package --workspace --quiet --allow-dirty
+  CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=target/outside cargo package --workspace --quiet --allow-dirty
 }
 
 benches() {
