@@ -117,3 +117,39 @@ impl Worker<'_> {
         if self.fill_weight > 0.0 { self.fill_weight * self.state.fill_gain(item, to) } else { 0.0 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::builder::DenseBuilder;
+    use crate::dense::{DenseHost, DenseItem, Dimension};
+    use crate::search::worker::Worker;
+
+    /// Of 1,000 proposals, how many lead home: 40 items without edges on 20 hosts.
+    fn homeward(transient: bool, worker: u64, progress: f64) -> usize {
+        let mut raw =
+            DenseBuilder::new([Dimension { name: "cpu".into(), transient, ..Dimension::default() }]);
+        for _ in 0..20 {
+            raw.host(DenseHost { capacity: vec![100], ..DenseHost::default() });
+        }
+        for item in 0..40 {
+            raw.item(DenseItem { demand: vec![1], home: Some(item % 20), ..DenseItem::default() });
+        }
+        let p = raw.into_dense().unwrap();
+        let mut worker = Worker::new(&p, &p.home, 1, worker);
+        worker.run(1, progress);
+        (0..1_000).filter(|k| worker.target(k % 40) == p.home[*k as usize % 40]).count()
+    }
+
+    #[test]
+    fn without_edges_one_worker_looks_everywhere_and_the_next_near_the_start() {
+        // a twentieth of the random hosts is home, too
+        assert!(homeward(false, 0, 0.0) < 200);
+        assert!(homeward(false, 1, 0.0) > 800);
+    }
+
+    #[test]
+    fn where_what_moves_needs_both_places_proposals_lead_home_the_more_the_hotter_it_is() {
+        let (hot, cold) = (homeward(true, 0, 0.0), homeward(true, 0, 1.0));
+        assert!(hot > 900 && (500..800).contains(&cold), "{hot} {cold}");
+    }
+}
