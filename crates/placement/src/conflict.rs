@@ -64,8 +64,11 @@ pub(crate) fn find_conflict(problem: &Problem, settings: &Settings, proven: bool
     let components: BTreeSet<String> =
         (0..p.items as u32).map(|item| component_name(problem, item)).collect();
     let mut out = BTreeSet::new();
-    let custom = p.rules.iter().any(|l| matches!(l.rule, DenseRule::Custom(_)));
-    let narrows = components.len() <= COMPONENTS_MAX && !custom;
+    // custom rules know items by number, so that none can be left out beside them
+    let custom = |l: &Lowered| {
+        matches!(l.rule, DenseRule::Custom(_)) && kept.contains(&Part::Rule(l.name.to_string()))
+    };
+    let narrows = components.len() <= COMPONENTS_MAX && !p.rules.iter().any(custom);
     if narrows {
         for component in &components {
             out.insert(component.clone());

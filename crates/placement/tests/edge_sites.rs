@@ -173,6 +173,16 @@ fn what_neither_fits_the_site_nor_the_link_is_explained_by_the_link() {
 }
 
 #[test]
+fn a_conflict_that_no_link_has_a_part_in_still_names_its_components() {
+    let thin = infrastructure(BitsPerSecond::mbit(LINK_MBIT));
+    let large = Resources::new(Millicores::cores(6), Bytes::gib(6));
+    let solution = place(&thin, |problem| problem.request(id("control"), large));
+    let Status::Infeasible { conflict } = solution.status else { panic!("{:?}", solution.status) };
+    assert_eq!(conflict.rules, ["control-in-time", "residency of camera"]);
+    assert_eq!(conflict.components, ["camera", "control"]);
+}
+
+#[test]
 fn nothing_but_the_site_is_needed_by_what_must_outlive_the_link() {
     let placement = place(&infrastructure(BitsPerSecond::mbit(LINK_MBIT)), |problem| problem).placement;
     // every dependency of the control has a replica at the site, so that a cut link leaves it working
