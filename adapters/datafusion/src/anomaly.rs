@@ -84,7 +84,9 @@ impl ScalarUDFImpl for AnomalyFunction {
                 ends.push_null();
                 return Ok(());
             };
-            scores.iter().for_each(|s| severities.append_option(severity(s)));
+            for score in &scores {
+                severities.append_option(severity(score));
+            }
             ends.push(severities.len())
         })?;
         let severities = severities.finish();

@@ -66,13 +66,12 @@ impl Position {
                 "{function}: the first argument is {given}: expected a list of numbers, such as eco_series(t, v) or \
                  array_agg(v ORDER BY t) with GROUP BY series"
             ),
-            Self::Horizon if given.is_integer() || given.is_null() => Ok(DataType::Int64),
+            Self::Horizon | Self::Seasons if given.is_integer() || given.is_null() => Ok(DataType::Int64),
             Self::Horizon => {
                 plan_err!("{function}: the horizon is {given}: expected a whole number of steps")
             }
             Self::Level if number(given) => Ok(DataType::Float64),
             Self::Level => plan_err!("{function}: the level is {given}: expected a number between 0 and 1"),
-            Self::Seasons if given.is_integer() || given.is_null() => Ok(DataType::Int64),
             Self::Seasons if element(given).is_some_and(|t| t.is_integer() || t.is_null()) => {
                 Ok(list_of_integers())
             }

@@ -37,28 +37,36 @@ impl Arguments {
         };
         while let Some(flag) = given.next() {
             let value = given.next().unwrap_or_default();
-            let count = |most: usize| value.parse::<usize>().ok().filter(|v| (1..=most).contains(v));
-            let known = match flag.as_str() {
-                "--series" => count(10_000_000).map(|v| a.series = v),
-                "--points" => count(1_000_000).map(|v| a.points = v),
-                "--threads" => count(1024).map(|v| a.threads = v),
-                "--repeat" => count(1000).map(|v| a.repeat = v),
-                "--horizon" => count(50_000).map(|v| a.request.horizon = v),
-                "--file" => Some(a.file = Some(PathBuf::from(&value))),
-                "--season" if value == "0" => Some(a.request.seasons.clear()),
-                "--season" => count(200_000).filter(|v| *v > 1).map(|v| a.request.seasons = vec![v]),
-                "--model" => Model::NAMES.iter().find(|(name, _)| *name == value).map(|(name, model)| {
-                    (*name).clone_into(&mut a.model);
-                    a.request.model = *model;
-                }),
-                "--order" if value == "series" || value == "time" => Some(a.by_time = value == "time"),
-                "--list" if value == "eco_series" || value == "array_agg" => Some(a.list.clone_from(&value)),
-                "--explain" if value == "yes" || value == "no" => Some(a.explain = value == "yes"),
-                _ => None,
-            };
-            known.ok_or_else(|| format!("`{flag} {value}`: {USAGE}"))?;
+            if !a.set(&flag, &value) {
+                return Err(format!("`{flag} {value}`: {USAGE}"));
+            }
         }
         Ok(a)
+    }
+
+    /// False if there is no such option, or not with such a value.
+    fn set(&mut self, flag: &str, value: &str) -> bool {
+        let count = |most: usize| value.parse::<usize>().ok().filter(|v| (1..=most).contains(v));
+        let choice = |no: &str, yes: &str| (value == no || value == yes).then_some(value == yes);
+        match flag {
+            "--series" => count(10_000_000).map(|v| self.series = v),
+            "--points" => count(1_000_000).map(|v| self.points = v),
+            "--threads" => count(1024).map(|v| self.threads = v),
+            "--repeat" => count(1000).map(|v| self.repeat = v),
+            "--horizon" => count(50_000).map(|v| self.request.horizon = v),
+            "--file" => (!value.is_empty()).then(|| self.file = Some(PathBuf::from(value))),
+            "--season" if value == "0" => Some(()).map(|()| self.request.seasons.clear()),
+            "--season" => count(200_000).filter(|v| *v > 1).map(|v| self.request.seasons = vec![v]),
+            "--model" => Model::NAMES.iter().find(|(name, _)| *name == value).map(|(name, model)| {
+                (*name).clone_into(&mut self.model);
+                self.request.model = *model;
+            }),
+            "--order" => choice("series", "time").map(|by_time| self.by_time = by_time),
+            "--list" => choice("eco_series", "array_agg").map(|_| value.clone_into(&mut self.list)),
+            "--explain" => choice("no", "yes").map(|explain| self.explain = explain),
+            _ => None,
+        }
+        .is_some()
     }
 
     /// The query: all forecasts, NULL for series that are too short.

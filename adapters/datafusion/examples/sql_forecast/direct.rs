@@ -82,14 +82,11 @@ fn collect(
         let name = names.value(row);
         let slot = match last {
             Some((known, slot)) if known == name => slot,
-            _ => match slots.get(name) {
-                Some(&slot) => slot,
-                None => {
-                    series.push(Samples::new());
-                    slots.insert(name.to_owned(), series.len() - 1);
-                    series.len() - 1
-                }
-            },
+            _ => slots.get(name).copied().unwrap_or_else(|| {
+                series.push(Samples::new());
+                slots.insert(name.to_owned(), series.len() - 1);
+                series.len() - 1
+            }),
         };
         last = Some((name, slot));
         series[slot].push((times.value(row), if values.is_null(row) { f64::NAN } else { values.value(row) }));

@@ -1,4 +1,5 @@
 //! A file of seeded series.
+#![allow(clippy::cast_possible_wrap, reason = "at most a million points")]
 
 use crate::arguments::Arguments;
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -18,9 +19,8 @@ pub(crate) fn write(file: &Path, arguments: &Arguments) -> Result<(), Box<dyn Er
         .build();
     let mut writer: Option<ArrowWriter<File>> = None;
     for from in (0..total).step_by(ROWS) {
-        let place = |row: usize| match arguments.by_time {
-            true => (row % series, row / series),
-            false => (row / points, row % points),
+        let place = |row: usize| {
+            if arguments.by_time { (row % series, row / series) } else { (row / points, row % points) }
         };
         let rows = from..total.min(from + ROWS);
         let names: StringArray = rows.clone().map(|row| Some(format!("vm-{:06}", place(row).0))).collect();

@@ -42,16 +42,15 @@ fn main() -> ExitCode {
 fn run() -> Result<serde_json::Value, Box<dyn Error>> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
     let directory = tempfile::tempdir()?;
-    let file = match &arguments.file {
-        Some(file) => file.clone(),
-        None => {
-            let begin = Instant::now();
-            let file = directory.path().join("metrics.parquet");
-            generate::write(&file, &arguments)?;
-            let bytes = std::fs::metadata(&file)?.len();
-            eprintln!("{} written in {:.1} s, {bytes} bytes", file.display(), begin.elapsed().as_secs_f64());
-            file
-        }
+    let file = if let Some(file) = &arguments.file {
+        file.clone()
+    } else {
+        let begin = Instant::now();
+        let file = directory.path().join("metrics.parquet");
+        generate::write(&file, &arguments)?;
+        let bytes = std::fs::metadata(&file)?.len();
+        eprintln!("{} written in {:.1} s, {bytes} bytes", file.display(), begin.elapsed().as_secs_f64());
+        file
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(arguments.threads).build()?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build()?;
