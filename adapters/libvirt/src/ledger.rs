@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Ends that are remembered; the oldest numbers go first.
 const ENDS_MAX: usize = 1_024;
@@ -132,6 +132,11 @@ impl Ledger {
             let beside = self.path.with_extension("new");
             write(&mut File::create(&beside)?, &known.lines())?;
             std::fs::rename(&beside, &self.path)?;
+            // Else the old file could be back after a power cut, without what is appended to the new one.
+            File::open(
+                self.path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")),
+            )?
+            .sync_all()?;
         }
         Ok(known)
     }
