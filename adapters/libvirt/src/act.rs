@@ -13,14 +13,6 @@ use virt::sys;
 
 type Step<T> = Result<T, ActionOutcome>;
 
-fn failed(reason: impl Into<String>) -> ActionOutcome {
-    ActionOutcome::Failed { reason: Arc::from(reason.into()) }
-}
-
-fn uncertain(reason: impl Into<String>) -> ActionOutcome {
-    ActionOutcome::Uncertain { reason: Arc::from(reason.into()) }
-}
-
 impl Shared {
     /// Carries an action out to its end.
     pub(crate) fn carry_out(&self, request: &ActionRequest) -> ActionOutcome {
@@ -35,7 +27,7 @@ impl Shared {
         if let (Some(replica), Some(expected)) = (request.kind.replica(), request.expected) {
             let state = self.everywhere(replica).first().map_or(ReplicaState::Stopped, |it| it.1.state);
             if state != expected {
-                return Err(failed(format!("{replica} is {state:?}, expected {expected:?}")));
+                return Err(ActionOutcome::failed(format!("{replica} is {state:?}, expected {expected:?}")));
             }
         }
         match &request.kind {
@@ -57,16 +49,16 @@ impl Shared {
                 );
                 Ok(ActionOutcome::Seen { state, version })
             }
-            other => Err(failed(format!("a libvirt fleet cannot {}", other.verb()))),
+            other => Err(ActionOutcome::failed(format!("a libvirt fleet cannot {}", other.verb()))),
         }
     }
 
     fn link(&self, host: &HostId) -> Step<&Arc<Link>> {
-        self.links.get(host).ok_or_else(|| failed(format!("there is no host {host}")))
+        self.links.get(host).ok_or_else(|| ActionOutcome::failed(format!("there is no host {host}")))
     }
 
     fn find(&self, replica: &ReplicaId, host: &HostId) -> Step<Option<Seen>> {
-        self.link(host)?.find(replica).map_err(|e| failed(format!("{host}: {e}")))
+        self.link(host)?.find(replica).map_err(|e| ActionOutcome::failed(format!("{host}: {e}")))
     }
 
     /// Where a replica runs. Hosts that do not answer are the controller's business: it fences them.
@@ -78,8 +70,9 @@ impl Shared {
     /// Checks that there is room, and keeps it until the action has ended.
     fn admit(&self, host: &HostId, replica: &ReplicaId, wanted: &Resources) -> Step<()> {
         let settings = self.settings.hosts.iter().find(|it| it.host == *host);
-        let capacity = &settings.ok_or_else(|| failed(format!("there is no host {host}")))?.capacity;
-        let there = self.link(host)?.look().map_err(|e| failed(format!("{host}: {e}")))?;
+        let capacity =
+            &settings.ok_or_else(|| ActionOutcome::failed(format!("there is no host {host}")))?.capacity;
+        let there = self.link(host)?.look().map_err(|e| ActionOutcome::failed(format!("{host}: {e}")))?;
         let mut reserved = lock(&self.reserved);
         let running = there.iter().filter(|it| {
             let who = &it.identity.replica;
@@ -89,7 +82,7 @@ impl Shared {
         let coming = reserved.iter().filter(|(who, (to, _))| to == host && *who != replica);
         let all = coming.fold(used.saturating_add(wanted), |sum, it| sum.saturating_add(&it.1.1));
         if let Some((name, needed, room)) = all.first_excess(capacity) {
-            return Err(failed(format!("no room on {host}: {name} {needed} of {room}")));
+            return Err(ActionOutcome::failed(format!("no room on {host}: {name} {needed} of {room}")));
         }
         reserved.insert(replica.clone(), (host.clone(), wanted.clone()));
         Ok(())
@@ -102,11 +95,14 @@ impl Shared {
                 return Ok(ActionOutcome::DONE);
             }
             let version = &there.identity.version;
-            return Err(failed(format!("{} is on {home} already, in version {version}", it.replica)));
+            return Err(ActionOutcome::failed(format!(
+                "{} is on {home} already, in version {version}",
+                it.replica
+            )));
         }
         self.admit(host, &it.replica, &it.resources)?;
         let xml = it.describe(&self.settings.template.replace("{version}", it.version.as_str()));
-        let refused = |e: virt::error::Error| failed(format!("{host}: {e}"));
+        let refused = |e: virt::error::Error| ActionOutcome::failed(format!("{host}: {e}"));
         let connect = link.connect().map_err(refused)?;
         let domain = connect.define_domain_xml(&xml).map_err(refused)?;
         if let Err(e) = domain.create() {
@@ -115,15 +111,18 @@ impl Shared {
                 Ok(Some(there)) if there.state == ReplicaState::Stopped => {
                     // It never ran; what stays of it is described anew by the next start.
                     drop(there.domain.undefine());
-                    Err(failed(format!("{host}: {e}")))
+                    Err(ActionOutcome::failed(format!("{host}: {e}")))
                 }
-                Ok(None) => Err(failed(format!("{host}: {e}"))),
-                _ => Err(uncertain(format!("{host}: {e}"))),
+                Ok(None) => Err(ActionOutcome::failed(format!("{host}: {e}"))),
+                _ => Err(ActionOutcome::uncertain(format!("{host}: {e}"))),
             };
         }
         match self.find(&it.replica, host)? {
             Some(there) if there.state == ReplicaState::Running => Ok(ActionOutcome::DONE),
-            _ => Err(uncertain(format!("{} was started on {host} and does not run there", it.replica))),
+            _ => Err(ActionOutcome::uncertain(format!(
+                "{} was started on {host} and does not run there",
+                it.replica
+            ))),
         }
     }
 
@@ -135,8 +134,8 @@ impl Shared {
             match self.find(replica, host) {
                 Ok(None) => return Ok(ActionOutcome::DONE),
                 Ok(Some(it)) if it.state == ReplicaState::Stopped => {}
-                Ok(Some(_)) => return Err(failed(format!("{host}: {e}"))),
-                Err(_) => return Err(uncertain(format!("{host}: {e}"))),
+                Ok(Some(_)) => return Err(ActionOutcome::failed(format!("{host}: {e}"))),
+                Err(_) => return Err(ActionOutcome::uncertain(format!("{host}: {e}"))),
             }
         }
         // A description that stays does no harm.
@@ -146,14 +145,15 @@ impl Shared {
 
     fn migrate(&self, replica: &ReplicaId, from: &HostId, to: &HostId) -> Step<ActionOutcome> {
         if from == to {
-            return Err(failed(format!("{replica} is on {to} already")));
+            return Err(ActionOutcome::failed(format!("{replica} is on {to} already")));
         }
         let running = |it: &Seen| it.state != ReplicaState::Stopped;
         let there = self.find(replica, from)?.filter(running);
-        let there = there.ok_or_else(|| failed(format!("{replica} does not run on {from}")))?;
+        let there =
+            there.ok_or_else(|| ActionOutcome::failed(format!("{replica} does not run on {from}")))?;
         self.admit(to, replica, &there.identity.resources)?;
         let target = self.settings.hosts.iter().find(|it| it.host == *to);
-        let target = target.ok_or_else(|| failed(format!("there is no host {to}")))?;
+        let target = target.ok_or_else(|| ActionOutcome::failed(format!("there is no host {to}")))?;
         let parameters =
             MigrateParameters { uri: target.migrate_uri.clone(), ..MigrateParameters::default() };
         let flags = sys::VIR_MIGRATE_LIVE
@@ -166,7 +166,7 @@ impl Shared {
         let (old, new) = match (old, new) {
             (Ok(old), Ok(new)) => (old.filter(running), new.filter(running)),
             (Err(e), _) | (_, Err(e)) => {
-                return Err(uncertain(format!("{replica} may be on {from} or {to}: {e:?}")));
+                return Err(ActionOutcome::uncertain(format!("{replica} may be on {from} or {to}: {e:?}")));
             }
         };
         match (moved, old, new) {
@@ -176,11 +176,11 @@ impl Shared {
                 Ok(ActionOutcome::Done { downtime: Duration::from_millis(downtime) })
             }
             (Err(e), Some(stayed), None) if stayed.state == ReplicaState::Running => {
-                Err(failed(format!("{replica} stays on {from}: {e}")))
+                Err(ActionOutcome::failed(format!("{replica} stays on {from}: {e}")))
             }
             (moved, _, _) => {
                 let why = moved.err().map_or_else(String::new, |e| e.to_string());
-                Err(uncertain(format!("{replica} may be on {from} or {to}: {why}")))
+                Err(ActionOutcome::uncertain(format!("{replica} may be on {from} or {to}: {why}")))
             }
         }
     }

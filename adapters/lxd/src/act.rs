@@ -13,16 +13,7 @@ use ecosystem_core::{
     ActionId, ActionKind, ActionOutcome, ActionRequest, HostId, ReplicaId, ReplicaState, Resources, Version,
 };
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 use std::time::Instant;
-
-fn failed(reason: impl Into<String>) -> ActionOutcome {
-    ActionOutcome::Failed { reason: Arc::from(reason.into()) }
-}
-
-fn uncertain(reason: impl Into<String>) -> ActionOutcome {
-    ActionOutcome::Uncertain { reason: Arc::from(reason.into()) }
-}
 
 /// An action that ends early.
 type Step<T> = Result<T, ActionOutcome>;
@@ -30,7 +21,7 @@ type Step<T> = Result<T, ActionOutcome>;
 /// Nothing was begun: whatever it is, it had no effect.
 #[expect(clippy::needless_pass_by_value, reason = "given to map_err")]
 fn not_begun(e: LxdError) -> ActionOutcome {
-    failed(e.to_string())
+    ActionOutcome::failed(e.to_string())
 }
 
 struct Start<'a> {
@@ -57,7 +48,7 @@ impl Shared {
             let running = ground.ours().find(|it| it.0 == *replica && it.2.state() != ReplicaState::Stopped);
             let state = running.map_or(ReplicaState::Stopped, |it| it.2.state());
             if state != expected {
-                return Err(failed(format!("{replica} is {state:?}, expected {expected:?}")));
+                return Err(ActionOutcome::failed(format!("{replica} is {state:?}, expected {expected:?}")));
             }
         }
         match &request.kind {
@@ -69,7 +60,7 @@ impl Shared {
             ActionKind::Resize { replica, host, resources } => self.resize(&ground, replica, host, resources),
             ActionKind::Cordon { host, closed } => self.cordon(&ground, host, *closed),
             ActionKind::Probe { replica, host } => probe(&ground, replica, host),
-            other => Err(failed(format!("an LXD cluster cannot {}", other.verb()))),
+            other => Err(ActionOutcome::failed(format!("an LXD cluster cannot {}", other.verb()))),
         }
     }
 
@@ -88,9 +79,15 @@ impl Shared {
 
     /// Checks that a host takes work and has room, and keeps the room until the action has ended.
     fn admit(&self, ground: &Ground, replica: &ReplicaId, host: &HostId, wanted: &Resources) -> Step<()> {
-        let member = ground.members.get(host).ok_or_else(|| failed(format!("there is no member {host}")))?;
+        let member = ground
+            .members
+            .get(host)
+            .ok_or_else(|| ActionOutcome::failed(format!("there is no member {host}")))?;
         if member.is_closed() {
-            return Err(failed(format!("{host} takes nothing new: {}, {}", member.status, member.message)));
+            return Err(ActionOutcome::failed(format!(
+                "{host} takes nothing new: {}, {}",
+                member.status, member.message
+            )));
         }
         let capacity = self.capacity(host).map_err(not_begun)?;
         let mut reserved = lock(&self.reserved);
@@ -104,7 +101,7 @@ impl Shared {
         let coming = reserved.iter().filter(|(who, (to, _))| to == host && *who != replica);
         let all = coming.fold(used.saturating_add(wanted), |sum, it| sum.saturating_add(&it.1.1));
         if let Some((name, needed, there)) = all.first_excess(&capacity) {
-            return Err(failed(format!("no room on {host}: {name} {needed} of {there}")));
+            return Err(ActionOutcome::failed(format!("no room on {host}: {name} {needed} of {there}")));
         }
         reserved.insert(replica.clone(), (host.clone(), wanted.clone()));
         Ok(())
@@ -118,11 +115,17 @@ impl Shared {
                 return Ok(ActionOutcome::DONE);
             }
             let version = there.version();
-            return Err(failed(format!("{} is on {home} already, in version {version}", it.replica)));
+            return Err(ActionOutcome::failed(format!(
+                "{} is on {home} already, in version {version}",
+                it.replica
+            )));
         }
         if let Some(hidden) = ground.hidden(it.replica).find(|at| !ground.is_offline(at)) {
             // It is up to the controller to know that a member is dead; at the least the cluster must have missed it.
-            return Err(failed(format!("{} may run on {hidden}, which does not answer", it.replica)));
+            return Err(ActionOutcome::failed(format!(
+                "{} may run on {hidden}, which does not answer",
+                it.replica
+            )));
         }
         self.admit(ground, it.replica, it.host, it.resources)?;
         // What stopped keeps its disk; a new version begins with a new one.
@@ -130,7 +133,10 @@ impl Shared {
         for (_, _, old) in mine().filter(|(_, _, there)| there.version() != *it.version) {
             let path = format!("/instances/{}", old.name);
             self.api.change("DELETE", &path, &json!({}), self.until()).map_err(|e| {
-                failed(format!("the instance of version {} cannot be removed: {e}", old.version()))
+                ActionOutcome::failed(format!(
+                    "the instance of version {} cannot be removed: {e}",
+                    old.version()
+                ))
             })?;
         }
         let (name, made) = match kept {
@@ -151,9 +157,9 @@ impl Shared {
                             self.until(),
                         ));
                     }
-                    Err(failed(e.to_string()))
+                    Err(ActionOutcome::failed(e.to_string()))
                 }
-                _ => Err(uncertain(e.to_string())),
+                _ => Err(ActionOutcome::uncertain(e.to_string())),
             },
         }
     }
@@ -164,8 +170,8 @@ impl Shared {
             Ok(it) if it.state() == ReplicaState::Running && it.location == host.as_str() => {
                 Ok(ActionOutcome::DONE)
             }
-            Ok(it) => Err(uncertain(format!("{name} is {} on {}", it.status, it.location))),
-            Err(e) => Err(uncertain(e.to_string())),
+            Ok(it) => Err(ActionOutcome::uncertain(format!("{name} is {} on {}", it.status, it.location))),
+            Err(e) => Err(ActionOutcome::uncertain(e.to_string())),
         }
     }
 
@@ -173,7 +179,8 @@ impl Shared {
     fn bring(&self, there: &Instance, home: &HostId, it: &Start<'_>) -> Step<String> {
         let name = &there.name;
         if home != it.host {
-            self.relocate(name, it.host).map_err(|e| failed(format!("its instance stays on {home}: {e}")))?;
+            self.relocate(name, it.host)
+                .map_err(|e| ActionOutcome::failed(format!("its instance stays on {home}: {e}")))?;
         }
         let mut config = Map::new();
         naming::limits(&mut config, it.resources);
@@ -212,8 +219,10 @@ impl Shared {
                 {
                     Ok(name)
                 }
-                Err(missing) if missing.is_missing() && e.is_refusal() => Err(failed(e.to_string())),
-                _ => Err(uncertain(e.to_string())),
+                Err(missing) if missing.is_missing() && e.is_refusal() => {
+                    Err(ActionOutcome::failed(e.to_string()))
+                }
+                _ => Err(ActionOutcome::uncertain(e.to_string())),
             },
         }
     }
@@ -225,7 +234,9 @@ impl Shared {
 
     fn stop(&self, ground: &Ground, replica: &ReplicaId, host: &HostId) -> Step<ActionOutcome> {
         if ground.hidden(replica).any(|at| at == host.as_str()) {
-            return Err(failed(format!("{host} does not answer; whether {replica} runs there is not known")));
+            return Err(ActionOutcome::failed(format!(
+                "{host} does not answer; whether {replica} runs there is not known"
+            )));
         }
         for (_, _, instance) in ground.ours().filter(|(who, home, _)| who == replica && *home == host) {
             if instance.state() == ReplicaState::Stopped {
@@ -234,8 +245,8 @@ impl Shared {
             if let Err(e) = self.set_state(&instance.name, "stop") {
                 match self.instance(&instance.name) {
                     Ok(it) if it.state() == ReplicaState::Stopped => {}
-                    Ok(_) if e.is_refusal() => return Err(failed(e.to_string())),
-                    _ => return Err(uncertain(e.to_string())),
+                    Ok(_) if e.is_refusal() => return Err(ActionOutcome::failed(e.to_string())),
+                    _ => return Err(ActionOutcome::uncertain(e.to_string())),
                 }
             }
         }
@@ -246,7 +257,7 @@ impl Shared {
         let mut ours = ground.ours();
         let found = ours
             .find(|(who, home, it)| who == replica && *home == host && it.state() != ReplicaState::Stopped);
-        found.map(|it| it.2).ok_or_else(|| failed(format!("{replica} does not run on {host}")))
+        found.map(|it| it.2).ok_or_else(|| ActionOutcome::failed(format!("{replica} does not run on {host}")))
     }
 
     /// Stop, move, start. The disk goes along, memory does not.
@@ -259,14 +270,16 @@ impl Shared {
     ) -> Step<ActionOutcome> {
         let there = Self::running(ground, replica, from)?;
         if from == to {
-            return Err(failed(format!("{replica} is on {to} already")));
+            return Err(ActionOutcome::failed(format!("{replica} is on {to} already")));
         }
         self.admit(ground, replica, to, &there.resources())?;
         let (name, begin) = (&there.name, Instant::now());
         if let Err(e) = self.set_state(name, "stop") {
             return match self.instance(name) {
-                Ok(it) if it.state() == ReplicaState::Running && e.is_refusal() => Err(failed(e.to_string())),
-                _ => Err(uncertain(e.to_string())),
+                Ok(it) if it.state() == ReplicaState::Running && e.is_refusal() => {
+                    Err(ActionOutcome::failed(e.to_string()))
+                }
+                _ => Err(ActionOutcome::uncertain(e.to_string())),
             };
         }
         let moved = self.relocate(name, to).and_then(|()| self.set_state(name, "start"));
@@ -279,13 +292,15 @@ impl Shared {
             (Err(e), Ok(it)) if e.is_refusal() && it.state() == ReplicaState::Stopped => {
                 let returned = if it.location == from.as_str() { Ok(()) } else { self.relocate(name, from) };
                 match returned.and_then(|()| self.set_state(name, "start")) {
-                    Ok(()) => Err(failed(e.to_string())),
-                    Err(second) => Err(uncertain(format!("{e}; and on the way back: {second}"))),
+                    Ok(()) => Err(ActionOutcome::failed(e.to_string())),
+                    Err(second) => {
+                        Err(ActionOutcome::uncertain(format!("{e}; and on the way back: {second}")))
+                    }
                 }
             }
             (moved, home) => {
                 let why = moved.err().or_else(|| home.err()).map_or_else(String::new, |e| e.to_string());
-                Err(uncertain(format!("the move of {replica} broke off: {why}")))
+                Err(ActionOutcome::uncertain(format!("the move of {replica} broke off: {why}")))
             }
         }
     }
@@ -307,8 +322,10 @@ impl Shared {
             // The cluster takes a change back that does not go through.
             Err(e) => match self.instance(&there.name) {
                 Ok(it) if it.resources() == *wanted => Ok(ActionOutcome::DONE),
-                Ok(it) if it.resources() == there.resources() && e.is_refusal() => Err(failed(e.to_string())),
-                _ => Err(uncertain(e.to_string())),
+                Ok(it) if it.resources() == there.resources() && e.is_refusal() => {
+                    Err(ActionOutcome::failed(e.to_string()))
+                }
+                _ => Err(ActionOutcome::uncertain(e.to_string())),
             },
         }
     }
@@ -330,7 +347,7 @@ impl Shared {
 
     fn cordon(&self, ground: &Ground, host: &HostId, closed: bool) -> Step<ActionOutcome> {
         if !ground.members.contains_key(host) {
-            return Err(failed(format!("there is no member {host}")));
+            return Err(ActionOutcome::failed(format!("there is no member {host}")));
         }
         let path = format!("/cluster/members/{host}");
         let (member, etag): (Value, String) = self.api.get_tagged(&path).map_err(not_begun)?;
@@ -349,15 +366,15 @@ impl Shared {
         });
         match self.api.put_tagged(&path, &etag, &body) {
             Ok(()) => Ok(ActionOutcome::DONE),
-            Err(e) if e.is_refusal() => Err(failed(e.to_string())),
-            Err(e) => Err(uncertain(e.to_string())),
+            Err(e) if e.is_refusal() => Err(ActionOutcome::failed(e.to_string())),
+            Err(e) => Err(ActionOutcome::uncertain(e.to_string())),
         }
     }
 }
 
 fn probe(ground: &Ground, replica: &ReplicaId, host: &HostId) -> Step<ActionOutcome> {
     if !ground.hosts().any(|it| it.0 == *host) || ground.hidden(replica).any(|at| at == host.as_str()) {
-        return Err(failed(format!("member {host} does not answer")));
+        return Err(ActionOutcome::failed(format!("member {host} does not answer")));
     }
     let mut ours = ground.ours();
     let seen =

@@ -216,7 +216,6 @@ impl Hypervisor for Cluster {
         let (shared, request) = (Arc::clone(&self.shared), request.clone());
         std::thread::spawn(move || {
             let entered = shared.memory.enter(request.epoch, request.id, starts(&request.kind));
-            let failed = |reason: String| ActionOutcome::Failed { reason: reason.into() };
             match entered {
                 Ok(Door::Open) => {
                     let outcome = shared.carry_out(&request);
@@ -225,8 +224,8 @@ impl Hypervisor for Cluster {
                     shared.finish(&request, outcome, keep);
                 }
                 Ok(Door::Ended(outcome)) => shared.finish(&request, outcome, false),
-                Ok(Door::Closed(reason)) => shared.finish(&request, failed(reason), false),
-                Err(e) => shared.finish(&request, failed(format!("not begun: {e}")), false),
+                Ok(Door::Closed(reason)) => shared.finish(&request, ActionOutcome::failed(reason), false),
+                Err(e) => shared.finish(&request, ActionOutcome::failed(format!("not begun: {e}")), false),
             }
         });
         Ok(())

@@ -149,10 +149,6 @@ pub(crate) fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn failed(reason: impl Into<String>) -> ActionOutcome {
-    ActionOutcome::Failed { reason: Arc::from(reason.into()) }
-}
-
 impl Host {
     fn is_cut_off(&self) -> bool {
         self.dir.join("cut").exists()

@@ -155,6 +155,16 @@ pub enum ActionOutcome {
 impl ActionOutcome {
     /// Done without downtime.
     pub const DONE: Self = Self::Done { downtime: Duration::ZERO };
+
+    /// Without effect, for a reason.
+    pub fn failed(reason: impl Into<Arc<str>>) -> Self {
+        Self::Failed { reason: reason.into() }
+    }
+
+    /// With or without effect, nobody knows, for a reason.
+    pub fn uncertain(reason: impl Into<Arc<str>>) -> Self {
+        Self::Uncertain { reason: reason.into() }
+    }
 }
 
 /// State of a replica as an executor sees it.

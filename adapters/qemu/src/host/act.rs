@@ -1,6 +1,6 @@
 //! What orders do on a host.
 
-use super::{Host, failed, machine_files};
+use super::{Host, machine_files};
 use crate::error::HostError;
 use crate::machine::{Begin, COMMAND, Machine, Shape, lock};
 use ecosystem_core::{
@@ -31,7 +31,7 @@ impl Host {
             ActionKind::Restore { replica, name, .. } => or_failed(self.restore(replica, name)),
             ActionKind::Cordon { closed, .. } => or_failed(self.cordon(*closed)),
             ActionKind::Probe { replica, .. } => self.probe(replica),
-            other => failed(format!("a QEMU host cannot {}", other.verb())),
+            other => ActionOutcome::failed(format!("a QEMU host cannot {}", other.verb())),
         }
     }
 
@@ -207,5 +207,5 @@ pub(super) fn absent(replica: &ReplicaId) -> HostError {
 }
 
 fn or_failed(result: Result<(), HostError>) -> ActionOutcome {
-    result.map_or_else(|e| failed(e.to_string()), |()| ActionOutcome::DONE)
+    result.map_or_else(|e| ActionOutcome::failed(e.to_string()), |()| ActionOutcome::DONE)
 }

@@ -5,8 +5,8 @@
 //! on. Whatever fails before it leaves the machine running at the source; a target that falls silent after it makes the
 //! outcome uncertain, and the source does not go on.
 
+use super::Host;
 use super::act::absent;
-use super::{Host, failed};
 use crate::error::HostError;
 use crate::machine::{Begin, Machine, Shape, lock};
 use crate::wire::{self, Answer, Ask, Migration};
@@ -43,14 +43,16 @@ impl Host {
         to: &HostId,
         mode: MigrationMode,
     ) -> ActionOutcome {
-        let Some(machine) = self.machine(replica) else { return failed(absent(replica).to_string()) };
+        let Some(machine) = self.machine(replica) else {
+            return ActionOutcome::failed(absent(replica).to_string());
+        };
         if *to == self.settings.id {
-            return failed("source and target are the same host");
+            return ActionOutcome::failed("source and target are the same host");
         }
         let post_copy = match mode {
             MigrationMode::PreCopy => false,
             MigrationMode::PostCopy => true,
-            other => return failed(format!("a QEMU host cannot migrate {other:?}")),
+            other => return ActionOutcome::failed(format!("a QEMU host cannot migrate {other:?}")),
         };
         let target = self.socket_of(to);
         let shape = lock(&machine.shape).clone();
@@ -66,9 +68,11 @@ impl Host {
         };
         let uri = match self.tell_other(&target, &question) {
             Ok(Answer::Listening { uri }) => uri,
-            Ok(Answer::Rejected { reason }) => return failed(format!("{to} refuses: {reason}")),
-            Ok(other) => return failed(format!("{to} answers {other:?}")),
-            Err(e) => return failed(format!("{to} does not answer: {e}")),
+            Ok(Answer::Rejected { reason }) => {
+                return ActionOutcome::failed(format!("{to} refuses: {reason}"));
+            }
+            Ok(other) => return ActionOutcome::failed(format!("{to} answers {other:?}")),
+            Err(e) => return ActionOutcome::failed(format!("{to} does not answer: {e}")),
         };
         let begin = Instant::now();
         let sent = self.send(&machine, request, &uri, post_copy);
@@ -154,7 +158,7 @@ impl Host {
                 if matches!(machine.status().as_deref(), Ok("paused" | "postmigrate" | "finish-migrate")) {
                     drop(machine.execute("cont", &json!({})));
                 }
-                failed(why)
+                ActionOutcome::failed(why)
             }
             Sent::Unknown(why) => {
                 lock(&self.state).machines.remove(&replica);
