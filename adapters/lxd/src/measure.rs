@@ -16,6 +16,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Samples of one instance that are kept: a day of one every ten seconds.
 const SAMPLES_MAX: usize = 8_640;
 
+/// How long, in milliseconds, a member answers with what it measured before. The same text after that is a new
+/// measurement of something idle.
+const CACHED_MS: u64 = 8_000;
+
 /// One measurement of one instance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Seen {
@@ -31,8 +35,8 @@ pub(crate) struct Measured {
     series: BTreeMap<(ReplicaId, HostId), VecDeque<Seen>>,
     /// The last counter of processor seconds of an instance, and when it was read.
     counters: BTreeMap<String, (u64, f64)>,
-    /// The last text of a member: the same text again is not a new measurement.
-    texts: BTreeMap<PathBuf, String>,
+    /// The last text of a member that was taken in, and when.
+    texts: BTreeMap<PathBuf, (u64, String)>,
 }
 
 /// Counter of processor seconds and bytes of memory of every instance in a member's text.
@@ -60,7 +64,7 @@ fn read(text: &str, project: &str) -> Result<BTreeMap<String, (f64, f64)>, prome
 }
 
 impl Measured {
-    /// Takes in a text; one that has not changed was read from the member's cache.
+    /// Takes in a text, unless it was read from the member's cache.
     fn take(
         &mut self,
         socket: &PathBuf,
@@ -69,11 +73,12 @@ impl Measured {
         project: &str,
         whose: &BTreeMap<&str, (ReplicaId, HostId)>,
     ) {
-        if self.texts.get(socket).is_some_and(|it| it == text) {
+        let cached = |it: &(u64, String)| it.1 == text && at < it.0.saturating_add(CACHED_MS);
+        if self.texts.get(socket).is_some_and(cached) {
             return;
         }
         let Ok(found) = read(text, project) else { return };
-        self.texts.insert(socket.clone(), text.to_owned());
+        self.texts.insert(socket.clone(), (at, text.to_owned()));
         for (name, (seconds, bytes)) in found {
             let Some(key) = whose.get(name.as_str()) else { continue };
             let before = self.counters.insert(name, (at, seconds));
@@ -220,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn use_is_the_rate_between_two_different_texts_and_a_cached_text_is_no_measurement() {
+    fn use_is_the_rate_between_two_measurements_and_a_cached_text_is_none() {
         let web: ReplicaId = "web#0".parse().expect("a replica");
         let host = HostId::new("m1").expect("a host");
         let whose = BTreeMap::from([("w1", (web.clone(), host))]);
@@ -235,6 +240,12 @@ mod tests {
         let memory = measured.sum(&query(MetricKind::MemoryBytes), 11_500, 1_000).expect("measured");
         assert!((memory.value - 13_554_432.0).abs() < 1.0, "{memory:?}");
         assert_eq!(measured.sum(&query(MetricKind::MemoryBytes), 13_500, 1_000), None, "too old");
+        // What idles is measured again as soon as the cache cannot have been meant.
+        measured.take(&socket, &text(4.5, 2e7), 18_000, "default", &whose);
+        assert_eq!(measured.sum(&query(MetricKind::MemoryBytes), 18_500, 1_000), None, "cached");
+        measured.take(&socket, &text(4.5, 2e7), 19_000, "default", &whose);
+        let idle = measured.sum(&query(MetricKind::CpuMillicores), 19_500, 1_000).expect("measured");
+        assert!(idle.value == 0.0 && idle.at.as_unix_ms() == 19_000, "{idle:?}");
         // Restarted: the counter begins anew, and there is no rate.
         measured.take(&socket, &text(0.1, 2e7), 21_000, "default", &whose);
         assert_eq!(measured.sum(&query(MetricKind::CpuMillicores), 21_000, 1_000), None);

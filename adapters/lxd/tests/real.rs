@@ -263,6 +263,12 @@ fn the_first_controller_is_over(lab: &mut Lab, lxd: &Lxd) {
 
 fn it_was_measured(lab: &mut Lab) {
     let about = |metric| MetricQuery { subject: Subject::Replica(web(0)), metric };
+    // A rate needs two measurements since the replica came back to its member, ten seconds apart.
+    let begin = Instant::now();
+    while lab.cluster.latest(&[about(MetricKind::CpuMillicores)]).unwrap()[0].is_err() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "nothing is measured");
+        std::thread::sleep(Duration::from_millis(200));
+    }
     let memory = lab.cluster.latest(&[about(MetricKind::MemoryBytes)]).unwrap()[0].clone().unwrap();
     assert!(memory.value > 10_000.0 && memory.value < f64::from(48 << 20), "{memory:?}");
     let cpu = lab.cluster.latest(&[about(MetricKind::CpuMillicores)]).unwrap()[0].clone().unwrap();
