@@ -47,7 +47,7 @@ tests() {
   PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1} tested "$scratch/tests.txt" cargo test --all-features -- --show-output
 }
 
-# The second workspace, against real programs: QEMU, Prometheus, VictoriaMetrics, etcd, PostgreSQL, LXD. Its default members only.
+# The second workspace, against real programs: QEMU, Prometheus, VictoriaMetrics, etcd, NATS, PostgreSQL, LXD. Its default members only.
 adapters() {
   step "adapters: format and lints"
   cargo fmt --manifest-path adapters/Cargo.toml --all --check

@@ -63,7 +63,7 @@ pub use problem::{Problem, ProblemBuilder};
 pub use proximity::{Closeness, ProximityMatrix, ProximitySettings, closeness};
 pub use search::{Search, solve, solve_one_by_one};
 pub use settings::{COST_PER_MICRO, Settings, Weights};
-pub use shards::solve_sharded;
+pub use shards::{ShardAnswer, ShardError, ShardRound, ShardTask, ShardedSearch, solve_sharded};
 pub use solution::{Solution, Status};
 pub use split::split;
 pub use whatif::Comparison;

@@ -6,27 +6,15 @@
 //! Afterwards shards are paired at random and each pair is searched again from where it is, so that what was cut apart
 //! meets. What couples all shards (a quota, a number of moves) is divided among them in proportion.
 
-use crate::bound::lower_bound;
-use crate::dense::{Dense, NONE};
-use crate::evaluate::evaluate;
 use crate::problem::Problem;
-use crate::rng::Pcg;
-use crate::search::search_part;
 use crate::settings::Settings;
-use crate::shards::cut::Cut;
-use crate::shards::extract::{Plan, Shard};
-use crate::solution::{Solution, finish};
+use crate::solution::Solution;
 
 mod cut;
 mod extract;
+mod parts;
 
-/// Items of a shard when the caller does not say: above it the search gains more from being cut than it loses.
-const ITEMS: usize = 1_000;
-/// Rounds of pairs after the first round, and the share of the work that each takes.
-const PAIR_ROUNDS: u64 = 2;
-const PAIR_WORK: f64 = 0.15;
-/// Share of the work that a repair of the whole may take when hard rules are broken across shards.
-const REPAIR_WORK: u64 = 4;
+pub use parts::{ShardAnswer, ShardError, ShardRound, ShardTask, ShardedSearch};
 
 /// Solves a problem of thousands of items in shards of about `items_per_shard` (zero = 1,000); a problem of less than two
 /// shards goes to [`solve`](crate::solve). The answer is of the whole problem: cost, bound and rules are judged over all
@@ -56,87 +44,23 @@ const REPAIR_WORK: u64 = 4;
 /// # Ok::<(), ecosystem_placement::ProblemError>(())
 /// ```
 pub fn solve_sharded(problem: &Problem, settings: &Settings, items_per_shard: usize) -> Solution {
-    let p = &problem.dense;
-    let size = if items_per_shard == 0 { ITEMS } else { items_per_shard };
-    let count = (p.items / size).min(p.hosts / 2);
-    if count < 2 {
+    let Some(search) = ShardedSearch::new(problem, settings, items_per_shard) else {
         return crate::search::solve(problem, settings);
+    };
+    let (mut assignment, mut work) = (search.start(), 0);
+    for number in 0..search.rounds() {
+        work += search.open(number).run(&mut assignment);
     }
-    let mut rng = Pcg::new(settings.seed, 1 << 32);
-    let cut = Cut::new(p, count, size);
-    let later = PAIR_ROUNDS as f64 * PAIR_WORK;
-    let first = (settings.work as f64 * (1.0 - later)) as u64;
-    let mut assignment = p.home.clone();
-    let mut work = run(p, settings, &cut, &mut assignment, Round { number: 0, work: first, warm: false });
-    for number in 1..=PAIR_ROUNDS {
-        let pairs = cut.pairs(&mut rng);
-        let round = Round { number, work: (settings.work as f64 * PAIR_WORK) as u64, warm: true };
-        work += run(p, settings, &pairs, &mut assignment, round);
-    }
-    if evaluate(p, &assignment).hard > 0 {
-        let budget = settings.with_work((settings.work / REPAIR_WORK).max(1));
-        let (repaired, moves) = search_part(problem, &budget, Some(&assignment), &mut |_| {});
-        work += moves;
-        assignment = repaired;
-    }
-    finish(problem, settings, Some(assignment), lower_bound(p, settings.bound_nodes()), work)
-}
-
-/// One pass over all shards.
-#[derive(Clone, Copy, Debug)]
-struct Round {
-    number: u64,
-    work: u64,
-    /// True if the shards go on from where their items are.
-    warm: bool,
-}
-
-/// Searches every shard with its share of the work and puts the items where it says. Returns the moves.
-fn run(p: &Dense, settings: &Settings, cut: &Cut, assignment: &mut [u32], round: Round) -> u64 {
-    let plan = Plan::new(p, cut);
-    let lists = cut.lists();
-    let from: &[u32] = assignment;
-    let results = crate::par::map((0..cut.count).collect(), |number| {
-        let (items, hosts) = &lists[number];
-        let shard = plan.extract(number, items, hosts);
-        let share = (round.work as f64 * items.len() as f64 / p.items as f64) as u64;
-        let seed = settings.seed ^ (round.number << 48) ^ ((number as u64) << 16);
-        let own = settings.with_seed(seed).with_work(share.max(1)).with_workers(1);
-        let start = round.warm.then(|| shard.inward(from));
-        let (best, work) = search_part(&shard.problem, &own, start.as_deref(), &mut |_| {});
-        (shard.outward(&best), work)
-    });
-    let mut work = 0;
-    for ((items, _), (hosts, moves)) in lists.iter().zip(results) {
-        for (&item, host) in items.iter().zip(hosts) {
-            assignment[item as usize] = host;
-        }
-        work += moves;
-    }
-    work
-}
-
-impl Shard<'_> {
-    /// Where the shard's items are, in its own numbers.
-    fn inward(&self, assignment: &[u32]) -> Vec<u32> {
-        let place = |&item: &u32| match assignment[item as usize] {
-            NONE => NONE,
-            host => self.hosts.binary_search(&host).map_or(NONE, |at| at as u32),
-        };
-        self.items.iter().map(place).collect()
-    }
-
-    /// Hosts of the whole for an assignment in the shard's own numbers.
-    fn outward(&self, assignment: &[u32]) -> Vec<u32> {
-        assignment.iter().map(|&host| self.hosts.get(host as usize).copied().unwrap_or(NONE)).collect()
-    }
+    search.finish(assignment, work)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::check_assignment;
+    use crate::evaluate::evaluate;
     use crate::fixture::{ALL, random_problem};
+    use crate::rng::Pcg;
     use crate::search::solve;
     use proptest::prelude::*;
 
@@ -213,14 +137,67 @@ mod tests {
         let (a, b) = (solve_sharded(&problem, &settings, 60), solve_sharded(&problem, &settings, 60));
         assert_eq!(a, b);
         let p = &problem.dense;
-        let cut = Cut::new(p, 6, 60);
-        let mut assignment = p.home.clone();
-        run(p, &settings, &cut, &mut assignment, Round { number: 0, work: 60_000, warm: false });
+        let search = ShardedSearch::new(&problem, &settings, 60).unwrap();
+        let mut assignment = search.start();
+        search.open(0).run(&mut assignment);
         let before = evaluate(p, &assignment);
-        let pairs = cut.pairs(&mut Pcg::new(1, 1));
-        run(p, &settings, &pairs, &mut assignment, Round { number: 1, work: 40_000, warm: true });
+        search.open(1).run(&mut assignment);
         let after = evaluate(p, &assignment);
         assert_eq!((before.hard, after.hard), (0, 0));
         assert!(after.terms.total() <= before.terms.total());
+    }
+
+    #[test]
+    fn shards_searched_one_by_one_in_any_order_give_the_same_answer() {
+        let problem = fleet(60, 100);
+        let settings = Settings::default().with_work(60_000);
+        let here = solve_sharded(&problem, &settings, 60);
+        let search = ShardedSearch::new(&problem, &settings, 60).unwrap();
+        let (mut assignment, mut work) = (search.start(), 0);
+        for number in 0..search.rounds() {
+            // Another process: all that it has is the problem, the settings and the task.
+            let elsewhere = ShardedSearch::new(&problem, &settings, 60).unwrap();
+            let tasks = search.round(number).unwrap().tasks(&assignment);
+            let answers: Vec<ShardAnswer> = tasks
+                .iter()
+                .rev()
+                .map(|task| elsewhere.round(task.round).unwrap().search(task).unwrap())
+                .collect();
+            let round = search.round(number).unwrap();
+            for answer in &answers {
+                work += answer.work;
+                round.merge(answer, &mut assignment).unwrap();
+            }
+        }
+        assert_eq!(search.finish(assignment, work), here);
+        assert!(search.round(search.rounds()).is_none());
+    }
+
+    #[test]
+    fn tasks_and_answers_that_fit_no_shard_are_refused_by_name() {
+        let problem = fleet(30, 60);
+        let settings = Settings::default().with_work(10_000);
+        assert!(ShardedSearch::new(&problem, &settings, 1_000).is_none(), "less than two shards");
+        let search = ShardedSearch::new(&problem, &settings, 60).unwrap();
+        let (first, second) = (search.round(0).unwrap(), search.round(1).unwrap());
+        let mut assignment = search.start();
+        let task = first.tasks(&assignment).swap_remove(0);
+        assert_eq!(second.search(&task), Err(ShardError::Round { found: 0, expected: 1 }));
+        let beyond = ShardTask { shard: 99, ..task.clone() };
+        assert!(matches!(first.search(&beyond), Err(ShardError::Shard { found: 99, .. })));
+        let short = ShardTask { start: Some(vec![0]), ..task };
+        assert!(matches!(first.search(&short), Err(ShardError::Length { found: 1, .. })));
+        let answer = first.search(&task).unwrap();
+        let (before, mut elsewhere) = (assignment.clone(), answer.clone());
+        elsewhere.hosts[0] = 10_000;
+        assert!(matches!(
+            first.merge(&elsewhere, &mut assignment),
+            Err(ShardError::Host { host: 10_000, .. })
+        ));
+        elsewhere.hosts.pop();
+        assert!(matches!(first.merge(&elsewhere, &mut assignment), Err(ShardError::Length { .. })));
+        assert_eq!(assignment, before, "nothing of what is refused is taken over");
+        first.merge(&answer, &mut assignment).unwrap();
+        assert_ne!(assignment, before);
     }
 }

@@ -12,7 +12,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Shard<'a> {
     pub(super) problem: Problem,
-    pub(super) items: &'a [u32],
     pub(super) hosts: &'a [u32],
 }
 
@@ -49,7 +48,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The part of the problem that lies within a shard. Edges that leave it count nothing there.
-    pub(super) fn extract(&self, number: usize, items: &'a [u32], hosts: &'a [u32]) -> Shard<'a> {
+    pub(super) fn extract(&self, number: usize, items: &[u32], hosts: &'a [u32]) -> Shard<'a> {
         let p = self.p;
         let mut raw = DenseBuilder::new(p.dimension.iter().cloned());
         self.add_hosts(&mut raw, number, hosts);
@@ -75,7 +74,7 @@ impl<'a> Plan<'a> {
             );
         }
         self.add_rules(&mut raw, number, items, hosts);
-        Shard { problem: Problem::from_dense(raw.assemble()), items, hosts }
+        Shard { problem: Problem::from_dense(raw.assemble()), hosts }
     }
 
     /// Hosts with their room. Items whose home is here but that are dealt elsewhere keep their place in transient
