@@ -89,6 +89,10 @@ engines() {
   step "query engine: a small file by SQL and directly"
   cargo run "${which[@]}" --example sql_forecast -- --series 100 --points 200 --repeat 1 | tee "$scratch/sql.json"
   grep -q '"different":0' "$scratch/sql.json"
+  step "query engine: three questions to a fleet"
+  cargo run "${which[@]}" --example fleet_in_sql | tee "$scratch/fleet.txt"
+  # Who will run out of processors, who behaves unlike itself, of whom nothing can be said.
+  grep -q '| vm-09 ' "$scratch/fleet.txt" && grep -q '| vm-07 ' "$scratch/fleet.txt" && grep -q '| vm-12 ' "$scratch/fleet.txt"
 }
 
 # Four hosts, twelve real machines, and one story of each fault.
