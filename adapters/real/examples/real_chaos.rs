@@ -1,9 +1,10 @@
 //! Faults at random on real systems: four hosts, a dozen QEMU machines, Prometheus, a durable store, and an observer that
 //! believes nobody.
 //!
-//! `cargo run --release --manifest-path adapters/Cargo.toml --example real_chaos -- --minutes N --seed S [--out DIR]` draws
-//! faults for N minutes, waits for rest, judges, and exits with 1 if anything ran twice, was lost, or did not end. With
-//! `--out`, `DIR/report.html` shows it. Needs the Debian packages qemu-system-x86 and prometheus. The last line is JSON.
+//! `cargo run --release --manifest-path adapters/Cargo.toml --example real_chaos -- --minutes N --seed S [--spare M] [--out DIR]`
+//! draws faults for N minutes, waits for rest, judges, and exits with 1 if anything ran twice, was lost, or did not end. In the last
+//! M minutes (a third of the time from 15 minutes on, unless said otherwise) the controller is not killed, so that it can be seen
+//! whether its memory grows. With `--out`, `DIR/report.html` shows it all. Needs the Debian packages qemu-system-x86 and prometheus. The last line is JSON.
 
 use ecosystem_real::chaos::{self, Tally};
 use ecosystem_real::director::Director;
@@ -16,9 +17,13 @@ use std::time::{Duration, Instant};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// From here on a run has time for a life of the controller that says something about its memory.
+const LONG: Duration = Duration::from_secs(15 * 60);
+
 struct Asked {
     out: Option<PathBuf>,
     span: Duration,
+    spare: Option<Duration>,
     seed: u64,
 }
 
@@ -31,7 +36,7 @@ fn main() -> ExitCode {
     }
     let words: Vec<String> = std::env::args().skip(1).collect();
     let Some(asked) = asked(&words) else {
-        eprintln!("real_chaos: expected --minutes N [--seed S] [--out DIR], found {words:?}");
+        eprintln!("real_chaos: expected --minutes N [--seed S] [--spare M] [--out DIR], found {words:?}");
         return ExitCode::from(2);
     };
     match chaos(&asked) {
@@ -45,19 +50,29 @@ fn main() -> ExitCode {
 }
 
 fn asked(words: &[String]) -> Option<Asked> {
-    let mut asked = Asked { out: None, span: Duration::ZERO, seed: 1 };
+    let mut asked = Asked { out: None, span: Duration::ZERO, spare: None, seed: 1 };
     for pair in words.chunks(2) {
         match pair {
             [flag, dir] if flag == "--out" => asked.out = Some(PathBuf::from(dir)),
-            [flag, minutes] if flag == "--minutes" => {
-                let minutes = minutes.parse::<f64>().ok().filter(|it| (0.0..=10_000.0).contains(it))?;
-                asked.span = Duration::from_secs_f64(60.0 * minutes);
-            }
+            [flag, minutes] if flag == "--minutes" => asked.span = span(minutes)?,
+            [flag, minutes] if flag == "--spare" => asked.spare = Some(span(minutes)?),
             [flag, seed] if flag == "--seed" => asked.seed = seed.parse().ok()?,
             _ => return None,
         }
     }
     (!asked.span.is_zero()).then_some(asked)
+}
+
+fn span(minutes: &str) -> Option<Duration> {
+    let minutes = minutes.parse::<f64>().ok().filter(|it| (0.0..=10_000.0).contains(it))?;
+    Some(Duration::from_secs_f64(60.0 * minutes))
+}
+
+impl Asked {
+    fn spared(&self) -> Duration {
+        let usual = if self.span < LONG { Duration::ZERO } else { self.span / 3 };
+        self.spare.unwrap_or(usual)
+    }
 }
 
 /// True if everything went as it must.
@@ -73,7 +88,7 @@ fn chaos(asked: &Asked) -> Result<bool> {
     let detail = format!("{} hosts, {} machines", stage.hosts.len(), stage.running().len());
     stage.note("machines up", begin, detail);
     let clock = Instant::now();
-    let (tally, found) = chaos::run(&mut stage, asked.span, asked.seed)?;
+    let (tally, found) = chaos::run(&mut stage, asked.span, asked.spared(), asked.seed)?;
     let figures = chaos::figures(&stage, &tally, &found, clock.elapsed());
     if let Some(out) = &asked.out {
         let path = out.join("report.html");
@@ -87,6 +102,9 @@ fn chaos(asked: &Asked) -> Result<bool> {
         drop(std::fs::remove_dir_all(&work));
     } else {
         kept(&work, &complaints);
+    }
+    for life in &found.memory.lives {
+        println!("controller: {life}");
     }
     println!("{figures}");
     Ok(complaints.is_empty())

@@ -1,15 +1,20 @@
 //! The closed loop on real systems: four hosts, twelve QEMU machines, Prometheus, a durable store; and one story of each fault.
 //!
-//! `cargo run --release --manifest-path adapters/Cargo.toml --example real_loop -- [--out DIR] [--migrations COUNT] [--seed SEED]`
-//! prints a timeline with measured times, writes `DIR/report.html`, exits with 1 if anything did not go as it must. Needs the
-//! Debian packages qemu-system-x86 and prometheus. The last line is JSON.
+//! `cargo run --release --manifest-path adapters/Cargo.toml --example real_loop -- [--out DIR] [--migrations COUNT] [--seed SEED]
+//! [--lock file|etcd]` prints a timeline with measured times, writes `DIR/report.html`, exits with 1 if anything did not go as it
+//! must. Needs the Debian packages qemu-system-x86 and prometheus. The last line is JSON.
+//!
+//! Controllers compete for the lock file of a SQLite store, which needs nothing but the file system and is the default. With
+//! `--lock etcd` they compete for a lease in etcd and keep their records in `PostgreSQL` (Debian packages etcd-server and
+//! postgresql), as controllers on several machines do, and the story tells what becomes of leaders that die, stand still, do not
+//! look at their lease, or lose etcd.
 
 use ecosystem_real::director::Director;
 use ecosystem_real::draw::Draw;
 use ecosystem_real::faults::{self, Seen};
 use ecosystem_real::moves::{self, Moves};
 use ecosystem_real::verdict::verdict;
-use ecosystem_real::{play_role, report, unix_ms};
+use ecosystem_real::{play_role, report, rivals, unix_ms};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -22,6 +27,7 @@ struct Asked {
     out: PathBuf,
     migrations: usize,
     seed: u64,
+    etcd: bool,
 }
 
 fn main() -> ExitCode {
@@ -33,7 +39,9 @@ fn main() -> ExitCode {
     }
     let words: Vec<String> = std::env::args().skip(1).collect();
     let Some(asked) = asked(&words) else {
-        eprintln!("real_loop: expected [--out DIR] [--migrations COUNT] [--seed SEED], found {words:?}");
+        eprintln!(
+            "real_loop: expected [--out DIR] [--migrations COUNT] [--seed SEED] [--lock file|etcd], found {words:?}"
+        );
         return ExitCode::from(2);
     };
     match story(&asked) {
@@ -50,12 +58,15 @@ fn main() -> ExitCode {
 
 fn asked(words: &[String]) -> Option<Asked> {
     let out = std::env::temp_dir().join(format!("real-{}", std::process::id()));
-    let mut asked = Asked { out, migrations: 6, seed: 1 };
+    let mut asked = Asked { out, migrations: 6, seed: 1, etcd: false };
     for pair in words.chunks(2) {
         match pair {
             [flag, dir] if flag == "--out" => asked.out = PathBuf::from(dir),
             [flag, count] if flag == "--migrations" => asked.migrations = count.parse().ok()?,
             [flag, seed] if flag == "--seed" => asked.seed = seed.parse().ok()?,
+            [flag, lock] if flag == "--lock" && (lock == "file" || lock == "etcd") => {
+                asked.etcd = lock == "etcd";
+            }
             _ => return None,
         }
     }
@@ -66,7 +77,7 @@ fn story(asked: &Asked) -> Result<Value> {
     std::fs::create_dir_all(&asked.out)?;
     // Sockets need short names, whatever the output directory is called.
     let work = std::env::temp_dir().join(format!("rl{}", std::process::id()));
-    let mut stage = Director::start(&work, true)?;
+    let mut stage = Director::start_with(&work, true, asked.etcd)?;
     let mut draw = Draw::new(asked.seed);
     let begin = unix_ms();
     stage.start_controller()?;
@@ -89,6 +100,9 @@ fn story(asked: &Asked) -> Result<Value> {
     let target = faults::target_killed(&mut stage, &mut draw)?;
     faults::controller_dies(&mut stage, &mut draw)?;
     second_controller(&mut stage)?;
+    if asked.etcd {
+        rivals::story(&mut stage)?;
+    }
     faults::new_version(&mut stage, "cache", "2")?;
     faults::load_rises(&mut stage)?;
     faults::compromised(&mut stage, "db")?;

@@ -60,8 +60,9 @@ pub struct Tally {
     pub troubles: Vec<String>,
 }
 
-/// Runs faults until the time is over, then waits for rest and judges.
-pub fn run(stage: &mut Director, span: Duration, seed: u64) -> Result<(Tally, Verdict)> {
+/// Runs faults until the time is over, then waits for rest and judges. In the last part of the time, `spared`, the controller is not
+/// killed, so that one life of it is long enough to see whether its memory grows.
+pub fn run(stage: &mut Director, span: Duration, spared: Duration, seed: u64) -> Result<(Tally, Verdict)> {
     let (mut draw, mut tally, begin) = (Draw::new(seed), Tally::default(), Instant::now());
     let mut order: Vec<Fault> = Vec::new();
     while begin.elapsed() < span {
@@ -70,7 +71,10 @@ pub fn run(stage: &mut Director, span: Duration, seed: u64) -> Result<(Tally, Ve
             order = shuffled(&mut draw);
         }
         let Some(fault) = order.pop() else { break };
-        one(stage, fault, &mut draw, &mut tally);
+        let deadly = begin.elapsed() + spared < span;
+        if deadly || fault != Fault::ControllerDies {
+            one(stage, fault, deadly, &mut draw, &mut tally);
+        }
         rest(stage, &mut tally);
         for _ in 0..2 {
             if begin.elapsed() < span {
@@ -92,11 +96,11 @@ fn shuffled(draw: &mut Draw) -> Vec<Fault> {
     all
 }
 
-fn one(stage: &mut Director, fault: Fault, draw: &mut Draw, tally: &mut Tally) {
+fn one(stage: &mut Director, fault: Fault, deadly: bool, draw: &mut Draw, tally: &mut Tally) {
     tally.faults += 1;
     let begin = unix_ms();
     // One in four finds the controller dying as well, at any moment of it.
-    if fault != Fault::ControllerDies && draw.below(4) == 0 {
+    if fault != Fault::ControllerDies && draw.below(4) == 0 && deadly {
         let (after, absence) = (draw.between(0, 8_000), draw.between(300, 2_500));
         stage.appoint_death(Duration::from_millis(after), Duration::from_millis(absence));
         tally.faults += 1;

@@ -1,24 +1,25 @@
 //! The controller: the façade's driver over QEMU hosts, a durable store and Prometheus. Made to be killed.
 //!
 //! Orders come as JSON lines on standard input, what happens goes as JSON lines to standard output. A controller that finds
-//! the store in use stays passive until it is free: whoever holds the lock is the one that acts, and each life has a higher
-//! epoch than the one before.
+//! somebody else at work stays passive until it is its turn ([`lease`](crate::lease)), and each life has a higher epoch than the
+//! one before. One whose lease is over stops, and takes part in the next election.
 
+use crate::keep::{Keep, KeepError};
+use crate::lease::{Lease, Led, Lock, lead};
 use crate::outlook::Load;
 use crate::witness::{WitnessedAudit, WitnessedJournal};
 use crate::{say, stack, unix_ms};
 use ecosystem_prometheus::{
-    Exporter, LastKnown, Naming, Prometheus, Settings as MetricsSettings, engine_families,
+    Exporter, LastKnown, Naming, Prometheus, REPLICA_CPU, REPLICA_MEMORY, Settings as MetricsSettings,
+    engine_families, replica_family,
 };
 use ecosystem_qemu::Fleet;
-use ecosystem_store::{Durability, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
-use vm_ecosystem::model::prometheus::{FamilyKind, MetricFamily, MetricSample};
 use vm_ecosystem::prelude::*;
 use vm_ecosystem::reconfig::{Order, Severity};
 
@@ -78,18 +79,18 @@ pub struct Told {
     pub command: Command,
 }
 
-/// Where Prometheus and the exporter listen; written by the director.
+/// What the director tells controllers.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[expect(clippy::exhaustive_structs, reason = "a file between two processes of ours")]
-pub struct Ports {
-    /// Of Prometheus.
+pub struct Surroundings {
+    /// Where Prometheus listens.
     pub prometheus: String,
-    /// Of the controller's exporter.
-    pub exporter: String,
+    /// What they compete for.
+    pub lock: Lock,
 }
 
 type Planned = Box<dyn FnMut(&PlacementAsk) -> Option<Event>>;
-type Loop = Driver<Fleet, WitnessedJournal, WitnessedAudit, Planned>;
+type Loop = Driver<Led<Fleet>, WitnessedJournal, WitnessedAudit, Planned>;
 
 /// Detection within two seconds, retries within five: hosts here boot in one.
 fn settings(capabilities: Capabilities) -> EngineSettings {
@@ -107,22 +108,6 @@ fn settings(capabilities: Capabilities) -> EngineSettings {
     settings.scaling.cooldown = Duration::from_secs(20);
     settings.scaling.down_after = Duration::from_secs(45);
     settings
-}
-
-fn open_store(dir: &Path) -> Result<Store, StoreError> {
-    let mut told = false;
-    loop {
-        match Store::open(dir.join("store.db"), Durability::OnSync) {
-            Err(StoreError::InUse { .. }) => {
-                if !told {
-                    say(&json!({"at": unix_ms(), "passive": true}));
-                    told = true;
-                }
-                std::thread::sleep(Duration::from_millis(200));
-            }
-            other => return other,
-        }
-    }
 }
 
 fn commands() -> Receiver<Told> {
@@ -179,20 +164,14 @@ fn publish(exporter: &Exporter, driver: &mut Loop) {
     let mut families = engine_families(driver.engine());
     let replicas: Vec<ReplicaId> = driver.engine().replicas().map(|it| it.replica).collect();
     for (metric, name) in
-        [(MetricKind::CpuMillicores, "vm_cpu_millicores"), (MetricKind::MemoryBytes, "vm_memory_bytes")]
+        [(MetricKind::CpuMillicores, REPLICA_CPU), (MetricKind::MemoryBytes, REPLICA_MEMORY)]
     {
         let query =
             |id: &ReplicaId| MetricQuery { subject: Subject::Replica(id.clone()), metric: metric.clone() };
         let queries: Vec<MetricQuery> = replicas.iter().map(query).collect();
-        let mut family = MetricFamily::new(name, FamilyKind::Gauge, "as measured on the host");
-        for (id, sample) in replicas.iter().zip(driver.hypervisor.latest(&queries).unwrap_or_default()) {
-            if let Ok(sample) = sample {
-                let labelled =
-                    MetricSample::new(name, sample.value).with("component", id.component().as_str());
-                family.samples.push(labelled.with("replica", &id.to_string()));
-            }
-        }
-        families.push(family);
+        let samples = driver.hypervisor.inner.latest(&queries).unwrap_or_default();
+        let values = replicas.iter().zip(samples).filter_map(|(id, it)| Some((id.clone(), it.ok()?.value)));
+        families.push(replica_family(name, values));
     }
     exporter.publish(&families);
 }
@@ -259,37 +238,85 @@ fn tell_state(driver: &Loop, shop: &Ecosystem) {
     );
 }
 
-/// Lives until it is killed.
-pub fn run(dir: &Path) -> Result<(), Box<dyn std::error::Error>> {
+/// Lives until it is killed. A heedless one goes on when its lease is over, until something else stops it.
+pub fn run(dir: &Path, heedless: bool) -> Result<(), Box<dyn std::error::Error>> {
     let commands = commands();
-    let store = open_store(dir)?;
-    let (shop, hosts) = (stack::ecosystem()?, stack::infrastructure()?);
-    let fleet = Fleet::connect(stack::fleet(dir)?)?;
-    let mut journal = store.journal();
+    let surroundings: Surroundings = serde_json::from_slice(&std::fs::read(dir.join("surroundings.json"))?)?;
+    loop {
+        let (keep, lease) = lead(dir, &surroundings.lock)?;
+        let lease = if heedless { lease.heedless() } else { lease };
+        let token = lease.token().0;
+        match act(dir, &surroundings, &commands, &keep, &lease) {
+            Ok(()) => {}
+            Err(Failure::Store(error)) if error.is_of_another() => {
+                say(&json!({"at": unix_ms(), "refused": token, "why": error.to_string()}));
+            }
+            Err(Failure::Store(error)) => return Err(error.into()),
+            Err(Failure::Other(error)) => return Err(error),
+        }
+    }
+}
+
+/// Why a leader ended.
+enum Failure {
+    Store(KeepError),
+    Other(Box<dyn std::error::Error>),
+}
+
+impl From<KeepError> for Failure {
+    fn from(error: KeepError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<DriverError<KeepError, KeepError>> for Failure {
+    fn from(error: DriverError<KeepError, KeepError>) -> Self {
+        match error {
+            DriverError::Journal(error) | DriverError::Audit(error) => Self::Store(error),
+            other => Self::Other(other.into()),
+        }
+    }
+}
+
+fn other(error: impl Into<Box<dyn std::error::Error>>) -> Failure {
+    Failure::Other(error.into())
+}
+
+/// The leader's work; returns when its lease is over.
+fn act(
+    dir: &Path,
+    surroundings: &Surroundings,
+    commands: &Receiver<Told>,
+    keep: &Keep,
+    lease: &Lease,
+) -> Result<(), Failure> {
+    let (shop, hosts) = (stack::ecosystem().map_err(other)?, stack::infrastructure().map_err(other)?);
+    let mut fleet = Fleet::connect(stack::fleet(dir).map_err(other)?).map_err(other)?;
+    let mut journal = keep.journal();
     let records = journal.read_all()?;
     let now = || Timestamp::from_unix_ms(unix_ms());
-    let settings = settings(fleet.capabilities());
+    let (settings, token) = (settings(fleet.capabilities()), lease.token());
     let engine = if records.is_empty() {
-        Engine::new(settings, &shop, &hosts, &Placement::new(), Epoch(1), now())?
+        Engine::new(settings, &shop, &hosts, &Placement::new(), token, now()).map_err(other)?
     } else {
-        Engine::replay(settings, &shop, &hosts, &records, Epoch(1), now())?
+        Engine::replay(settings, &shop, &hosts, &records, token, now()).map_err(other)?
     };
-    say(&json!({"at": unix_ms(), "active": true, "epoch": engine.epoch().0, "records": records.len()}));
+    // Before anything is looked at or ordered: nothing of an older controller happens after this.
+    let told = fleet.reign(engine.epoch()).map_err(other)?;
+    say(&json!({
+        "at": unix_ms(), "active": true, "epoch": engine.epoch().0, "token": token.0, "records": records.len(),
+        "hosts": told.len(),
+    }));
     let (map, ground, search) = (shop.clone(), hosts, placement::Settings::default().with_work(20_000));
     let planner: Planned = Box::new(move |ask| Some(bridge::answer(ask, &map, &ground, &search)));
     let (journal, audit) =
-        (WitnessedJournal::new(journal, records.len() as u64), WitnessedAudit(store.audit()?));
-    let mut driver = Driver::new(engine, fleet, journal, audit, planner);
-    let ports: Ports = serde_json::from_slice(&std::fs::read(dir.join("ports.json"))?)?;
-    let exporter = Exporter::bind(&ports.exporter)?;
-    let naming = Naming::default().gauge(MetricKind::CpuMillicores, "vm_cpu_millicores", 1.0);
-    let mut asked = MetricsSettings::new(format!("http://{}", ports.prometheus));
-    asked.scrape_interval = Duration::from_secs(1);
-    asked.latest_within = Duration::from_millis(500);
-    let metrics = LastKnown::new(Prometheus::new(asked, naming));
-    let mut watching = Watching { metrics, loads: BTreeMap::new() };
+        (WitnessedJournal::new(journal, records.len() as u64), WitnessedAudit(keep.audit()?));
+    let mut driver = Driver::new(engine, Led::new(fleet, lease.clone()), journal, audit, planner);
+    let exporter = Exporter::bind("127.0.0.1:0").map_err(other)?;
+    target(dir, &exporter).map_err(other)?;
+    let mut watching = watching(surroundings);
     let mut metrics_due = unix_ms() + METRICS_MS;
-    loop {
+    while lease.is_ours() {
         let mut ticks = vec![driver.tick(now())?];
         for told in commands.try_iter() {
             ticks.push(driver.handle(now(), event_of(told.command))?);
@@ -312,4 +339,22 @@ pub fn run(dir: &Path) -> Result<(), Box<dyn std::error::Error>> {
         ticks.iter().for_each(tell);
         std::thread::sleep(ROUND);
     }
+    // Before anything is given back, which may take a while.
+    say(&json!({"at": unix_ms(), "stopped": token.0}));
+    Ok(())
+}
+
+/// Tells Prometheus where whoever leads is scraped; a file is replaced whole, so that it reads the old or the new one.
+fn target(dir: &Path, exporter: &Exporter) -> std::io::Result<()> {
+    let part = dir.join(format!("targets-{}.part", std::process::id()));
+    std::fs::write(&part, json!([{"targets": [exporter.address().to_string()]}]).to_string())?;
+    std::fs::rename(part, dir.join("targets.json"))
+}
+
+fn watching(surroundings: &Surroundings) -> Watching {
+    let naming = Naming::default().gauge(MetricKind::CpuMillicores, REPLICA_CPU, 1.0);
+    let mut asked = MetricsSettings::new(format!("http://{}", surroundings.prometheus));
+    asked.scrape_interval = Duration::from_secs(1);
+    asked.latest_within = Duration::from_millis(500);
+    Watching { metrics: LastKnown::new(Prometheus::new(asked, naming)), loads: BTreeMap::new() }
 }

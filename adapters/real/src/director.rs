@@ -1,7 +1,9 @@
 //! Starts everything, does the faults, and measures from outside.
 
-use crate::controller::{Command as Order, Ports, Told};
+use crate::controller::{Command as Order, Surroundings, Told};
+use crate::lease::Lock;
 use crate::observe::Watch;
+use crate::services::{Services, signal};
 use crate::witness::Acknowledged;
 use crate::{stack, unix_ms};
 use ecosystem_qemu::Fleet;
@@ -38,6 +40,38 @@ pub struct Step {
 struct Controller {
     child: Child,
     input: ChildStdin,
+}
+
+/// A controller that competes with the others; killed when it is dropped.
+#[derive(Debug)]
+pub struct Rival {
+    child: Child,
+    input: ChildStdin,
+}
+
+impl Rival {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Gives it an order of its own, which it reads when it can.
+    pub fn order(&mut self, command: Order) -> Result<()> {
+        serde_json::to_writer(&mut self.input, &Told { number: 0, command })?;
+        Ok(self.input.write_all(b"\n")?)
+    }
+
+    /// It stands still, or goes on.
+    pub fn hang(&self, hang: bool) -> Result<()> {
+        signal(self.child.id(), if hang { "STOP" } else { "CONT" })
+    }
+}
+
+impl Drop for Rival {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
 }
 
 /// What controllers said.
@@ -97,6 +131,7 @@ pub struct Director {
     pid: Arc<AtomicU32>,
     memory: Arc<Mutex<Vec<MemorySample>>>,
     prometheus: Child,
+    services: Option<Services>,
     said: Arc<Mutex<Said>>,
     orders: u64,
     /// The story so far.
@@ -115,18 +150,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn free_address() -> Result<String> {
+pub(crate) fn free_address() -> Result<String> {
     Ok(format!("127.0.0.1:{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()))
 }
 
 impl Director {
-    /// Brings up Prometheus, four hosts and a controller.
+    /// Brings up Prometheus and four hosts; controllers compete for a lock file.
     pub fn start(dir: &Path, print: bool) -> Result<Self> {
+        Self::start_with(dir, print, false)
+    }
+
+    /// As [`start`](Self::start); with `etcd`, that and a database are brought up, and controllers compete for a lease.
+    pub fn start_with(dir: &Path, print: bool, etcd: bool) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let dir = dir.canonicalize()?;
-        let ports = Ports { prometheus: free_address()?, exporter: free_address()? };
-        std::fs::write(dir.join("ports.json"), serde_json::to_vec(&ports)?)?;
-        let prometheus = prometheus(&dir, &ports)?;
+        let services = if etcd { Some(Services::start(&dir)?) } else { None };
+        let lock = services.as_ref().map_or(Lock::File, |it| it.lock().clone());
+        let surroundings = Surroundings { prometheus: free_address()?, lock };
+        std::fs::write(dir.join("surroundings.json"), serde_json::to_vec(&surroundings)?)?;
+        let prometheus = prometheus(&dir, &surroundings.prometheus)?;
         let settings = stack::fleet(&dir)?;
         let hosts: Vec<HostId> = settings.hosts.iter().map(|(id, _)| id.clone()).collect();
         let fleet = Fleet::connect(settings)?;
@@ -141,6 +183,7 @@ impl Director {
             pid: Arc::default(),
             memory: Arc::default(),
             prometheus,
+            services,
             said: Arc::default(),
             orders: 0,
             steps: Vec::new(),
@@ -157,27 +200,48 @@ impl Director {
 
     /// Starts the controller that faults are done to.
     pub fn start_controller(&mut self) -> Result<()> {
-        let (child, input) = self.spawn_controller(Arc::clone(&self.said))?;
+        let (child, input) = self.spawn_controller(Arc::clone(&self.said), false)?;
         self.pid.store(child.id(), Ordering::Relaxed);
         self.controller = Some(Controller { child, input });
         Ok(())
     }
 
-    fn spawn_controller(&self, said: Arc<Mutex<Said>>) -> Result<(Child, ChildStdin)> {
+    /// What controllers compete for.
+    pub fn lock(&self) -> &Lock {
+        self.services.as_ref().map_or(&Lock::File, Services::lock)
+    }
+
+    /// etcd and the database, if they were asked for.
+    pub const fn services(&self) -> Option<&Services> {
+        self.services.as_ref()
+    }
+
+    /// Starts another controller; what all of them say is heard together.
+    pub fn another_controller(&self, heedless: bool) -> Result<Rival> {
+        let (child, input) = self.spawn_controller(Arc::clone(&self.said), heedless)?;
+        Ok(Rival { child, input })
+    }
+
+    fn spawn_controller(&self, said: Arc<Mutex<Said>>, heedless: bool) -> Result<(Child, ChildStdin)> {
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join("controller.log"))?;
         let mut child = Command::new(std::env::current_exe()?)
             .arg("control")
             .arg(&self.dir)
+            .args(heedless.then_some("heedless"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()?;
         let input = child.stdin.take().ok_or("no input")?;
         let output = child.stdout.take().ok_or("no output")?;
+        let from = child.id();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(std::result::Result::ok) {
-                if let Ok(value) = serde_json::from_str(&line) {
+                if let Ok(mut value) = serde_json::from_str::<Value>(&line) {
+                    if let Some(fields) = value.as_object_mut() {
+                        fields.insert("from".into(), from.into());
+                    }
                     let mut said = lock(&said);
                     if !said.acknowledged.take_in(&value) {
                         said.lines.push(value);
@@ -258,7 +322,7 @@ impl Director {
     /// Starts a second controller, waits, and says whether it stayed passive.
     pub fn second_controller(&self, span: Duration) -> Result<bool> {
         let said: Arc<Mutex<Said>> = Arc::default();
-        let (mut child, input) = self.spawn_controller(Arc::clone(&said))?;
+        let (mut child, input) = self.spawn_controller(Arc::clone(&said), false)?;
         std::thread::sleep(span);
         child.kill()?;
         child.wait()?;
@@ -453,17 +517,18 @@ impl Drop for Director {
     }
 }
 
-fn prometheus(dir: &Path, ports: &Ports) -> Result<Child> {
+fn prometheus(dir: &Path, address: &str) -> Result<Child> {
+    // Whoever leads writes where it is scraped.
     let config = format!(
-        "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: controller, static_configs: [{{targets: ['{}']}}]}}]\n",
-        ports.exporter
+        "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: controller, file_sd_configs: [{{files: ['{}'], refresh_interval: 1s}}]}}]\n",
+        dir.join("targets.json").display()
     );
     std::fs::write(dir.join("prometheus.yml"), config)?;
     let log = std::fs::File::create(dir.join("prometheus.log"))?;
     let child = Command::new("prometheus")
         .arg(format!("--config.file={}", dir.join("prometheus.yml").display()))
         .arg(format!("--storage.tsdb.path={}", dir.join("prometheus").display()))
-        .arg(format!("--web.listen-address={}", ports.prometheus))
+        .arg(format!("--web.listen-address={address}"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

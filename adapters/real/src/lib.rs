@@ -6,6 +6,7 @@
 //! | hosts | supervisors with their QEMU children, one process group each (`ecosystem-qemu`) |
 //! | controller | the façade's driver with a durable store; killed and restarted at will ([`controller`]) |
 //! | observer | counts instances straight from QEMU's sockets, all the time ([`observe`]) |
+//! | etcd, `PostgreSQL` | lease and store of several controllers, where asked for ([`lease`], [`services`]) |
 //! | Prometheus | scrapes what the controller measures, and is read by it |
 
 pub mod chaos;
@@ -13,12 +14,16 @@ pub mod controller;
 pub mod director;
 pub mod draw;
 pub mod faults;
+pub mod keep;
+pub mod lease;
 pub mod moves;
 pub mod observe;
 pub mod outlook;
 pub mod plot;
 pub mod predict;
 pub mod report;
+pub mod rivals;
+pub mod services;
 pub mod stack;
 pub mod verdict;
 pub mod witness;
@@ -28,7 +33,7 @@ use std::io::Write;
 /// The role that the first argument names, if it names one; programs call this first.
 ///
 /// `host …` is the supervisor of a host, `control DIR` a controller, `observe DIR` an observer. They live until they are
-/// killed, the observer until its input ends.
+/// killed, the observer until its input ends. `control DIR heedless` does not look at its lease once it has it.
 pub fn play_role() -> Option<Result<(), Box<dyn std::error::Error>>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.first().map(String::as_str) {
@@ -36,7 +41,9 @@ pub fn play_role() -> Option<Result<(), Box<dyn std::error::Error>>> {
             let settings = ecosystem_qemu::HostSettings::from_arguments(&words[1..]);
             Some(settings.map_err(Into::into).and_then(|it| Ok(ecosystem_qemu::serve(it)?)))
         }
-        Some("control") if words.len() == 2 => Some(controller::run(std::path::Path::new(&words[1]))),
+        Some("control") if words.len() == 2 || (words.len() == 3 && words[2] == "heedless") => {
+            Some(controller::run(std::path::Path::new(&words[1]), words.len() == 3))
+        }
         Some("observe") if words.len() == 2 => {
             observe::run(std::path::Path::new(&words[1]));
             Some(Ok(()))

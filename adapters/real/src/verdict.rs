@@ -1,10 +1,13 @@
 //! At the end: is everything there that must be?
 
 use crate::director::{Director, MemorySample};
+use crate::keep::Keep;
+use crate::lease::Lock;
 use crate::{stack, unix_ms};
 use ecosystem_store::{Durability, Store};
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 use vm_ecosystem::prelude::*;
 
@@ -34,7 +37,7 @@ pub struct Verdict {
 }
 
 /// Memory of controllers, in MiB.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 #[expect(clippy::exhaustive_structs, reason = "a list of figures")]
 pub struct Memory {
     /// Most that any had.
@@ -43,6 +46,37 @@ pub struct Memory {
     pub growth_mib_per_min: Option<f64>,
     /// The longest life in minutes.
     pub longest_life_min: f64,
+    /// The longest life.
+    pub longest: Option<Life>,
+    /// All lives, in the order of their beginnings.
+    #[serde(skip)]
+    pub lives: Vec<Life>,
+}
+
+/// Resident memory in one life of a controller, in MiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "a list of figures")]
+pub struct Life {
+    /// How long it lasted, in minutes.
+    pub minutes: f64,
+    /// When it was first seen.
+    pub start_mib: f64,
+    /// After its first minute, in which everything is read and filled for the first time; `None` = it was shorter.
+    pub minute_mib: Option<f64>,
+    /// In the middle of it.
+    pub middle_mib: f64,
+    /// When it was last seen.
+    pub end_mib: f64,
+}
+
+impl fmt::Display for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "life of {:.1} min: {:.1} MiB at its start, ", self.minutes, self.start_mib)?;
+        if let Some(mib) = self.minute_mib {
+            write!(f, "{mib:.1} after a minute, ")?;
+        }
+        write!(f, "{:.1} in the middle, {:.1} at its end", self.middle_mib, self.end_mib)
+    }
 }
 
 /// Waits until nothing is under way, kills the controller, and looks into the store.
@@ -53,7 +87,12 @@ pub fn verdict(stage: &mut Director) -> Result<Verdict, Box<dyn Error>> {
     stage.kill_controller()?;
     // The last lines of a controller may still be in the pipe.
     std::thread::sleep(Duration::from_millis(300));
-    let store = Store::open(stage.dir.join("store.db"), Durability::OnSync)?;
+    let store = match stage.lock() {
+        Lock::File => Keep::File(Store::open(stage.dir.join("store.db"), Durability::OnSync)?),
+        Lock::Etcd { store, .. } => {
+            Keep::Server(ecosystem_postgres::Store::open(store, ecosystem_postgres::Settings::default())?)
+        }
+    };
     let audit = store.audit()?;
     let checked = audit.verify()?;
     let records = store.journal().read_all()?;
@@ -79,8 +118,12 @@ fn memory(samples: &[MemorySample]) -> Memory {
     for it in samples {
         lives.entry(it.pid).or_default().push((it.at_unix_ms, mib(it.rss)));
     }
-    let mut found = Memory::default();
-    for life in lives.values() {
+    // Numbers of processes begin anew some day.
+    let mut lives: Vec<Vec<(u64, f64)>> = lives.into_values().collect();
+    lives.sort_by_key(|it| it.first().map(|it| it.0));
+    let mut found = Memory { lives: lives.iter().filter_map(|it| life(it)).collect(), ..Memory::default() };
+    found.longest = found.lives.iter().copied().max_by(|a, b| a.minutes.total_cmp(&b.minutes));
+    for life in &lives {
         let (Some(first), Some(last)) = (life.first(), life.last()) else { continue };
         let span = last.0 - first.0;
         found.most_mib = life.iter().map(|it| it.1).fold(found.most_mib, f64::max);
@@ -96,6 +139,20 @@ fn memory(samples: &[MemorySample]) -> Memory {
         }
     }
     found
+}
+
+/// The samples of a life, oldest first.
+fn life(samples: &[(u64, f64)]) -> Option<Life> {
+    let (first, last) = (samples.first()?, samples.last()?);
+    let span = last.0 - first.0;
+    let at = |ms: u64| samples.iter().find(|it| it.0 - first.0 >= ms).map(|it| it.1);
+    Some(Life {
+        minutes: span as f64 / 60e3,
+        start_mib: first.1,
+        minute_mib: at(YOUTH_MS),
+        middle_mib: at(span / 2)?,
+        end_mib: last.1,
+    })
 }
 
 /// By least squares; 0 if all lie at one time.
@@ -127,5 +184,23 @@ mod tests {
             (found.most_mib - 659.0).abs() < 1e-9 && (found.longest_life_min - 299.0 / 60.0).abs() < 1e-9
         );
         assert_eq!(memory(&samples[600..]).growth_mib_per_min, None);
+        let expected = [Some(21.0), Some(30.0), None];
+        assert_eq!(found.lives.iter().map(|it| it.minute_mib).collect::<Vec<_>>(), expected);
+        assert_eq!(
+            found.lives[2],
+            Life {
+                minutes: 59.0 / 60.0,
+                start_mib: 600.0,
+                minute_mib: None,
+                middle_mib: 630.0,
+                end_mib: 659.0
+            }
+        );
+        assert_eq!(found.longest, Some(found.lives[1]), "the later one of two that lasted as long");
+        assert!(
+            found.lives[2]
+                .to_string()
+                .ends_with("600.0 MiB at its start, 630.0 in the middle, 659.0 at its end")
+        );
     }
 }

@@ -3,8 +3,8 @@
 //! Journal and audit log say the number and a digest of everything that became durable, on the controller's output, which
 //! survives it in the pipe. [`Acknowledged`] collects that, and [`Acknowledged::missing`] holds the store against it.
 
+use crate::keep::{Keep, KeepError, KeptAudit, KeptJournal};
 use crate::{say, unix_ms};
-use ecosystem_store::{Store, StoreAudit, StoreError, StoreJournal};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use vm_ecosystem::audit::{Draft, Log, Receipt, sha256};
@@ -13,7 +13,7 @@ use vm_ecosystem::prelude::*;
 /// A journal that says what is durable.
 #[derive(Debug)]
 pub struct WitnessedJournal {
-    inner: StoreJournal,
+    inner: KeptJournal,
     // Number of the next record.
     next: u64,
     unsynced: Vec<(u64, String)>,
@@ -21,22 +21,22 @@ pub struct WitnessedJournal {
 
 impl WitnessedJournal {
     /// Around a journal that holds `records` records.
-    pub const fn new(inner: StoreJournal, records: u64) -> Self {
+    pub const fn new(inner: KeptJournal, records: u64) -> Self {
         Self { inner, next: records, unsynced: Vec::new() }
     }
 }
 
 impl Journal for WitnessedJournal {
-    type Error = StoreError;
+    type Error = KeepError;
 
-    fn append(&mut self, record: &[u8]) -> Result<(), StoreError> {
+    fn append(&mut self, record: &[u8]) -> Result<(), KeepError> {
         self.inner.append(record)?;
         self.unsynced.push((self.next, sha256(record).to_hex()));
         self.next += 1;
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), StoreError> {
+    fn sync(&mut self) -> Result<(), KeepError> {
         self.inner.sync()?;
         if !self.unsynced.is_empty() {
             say(&json!({"at": unix_ms(), "journal": std::mem::take(&mut self.unsynced)}));
@@ -44,19 +44,19 @@ impl Journal for WitnessedJournal {
         Ok(())
     }
 
-    fn read_all(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
+    fn read_all(&mut self) -> Result<Vec<Vec<u8>>, KeepError> {
         self.inner.read_all()
     }
 }
 
 /// An audit log that says what is durable.
 #[derive(Debug)]
-pub struct WitnessedAudit(pub StoreAudit);
+pub struct WitnessedAudit(pub KeptAudit);
 
 impl AuditSink for WitnessedAudit {
-    type Error = StoreError;
+    type Error = KeepError;
 
-    fn append(&mut self, draft: &Draft) -> Result<Receipt, StoreError> {
+    fn append(&mut self, draft: &Draft) -> Result<Receipt, KeepError> {
         let receipt = self.0.append(draft)?;
         say(&json!({"at": unix_ms(), "audit": receipt.seq, "leaf": receipt.leaf_hash.to_hex()}));
         Ok(receipt)
@@ -102,7 +102,7 @@ impl Acknowledged {
     }
 
     /// What was acknowledged and is not there, or differs.
-    pub fn missing(&self, store: &Store) -> Result<u64, StoreError> {
+    pub fn missing(&self, store: &Keep) -> Result<u64, KeepError> {
         let records = store.journal().read_all()?;
         let segments = store.audit()?.segments()?;
         let (log, _) = Log::open(segments.iter().map(Vec::as_slice));
@@ -118,13 +118,13 @@ impl Acknowledged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ecosystem_store::Durability;
+    use ecosystem_store::{Durability, Store};
 
     #[test]
     fn what_was_acknowledged_and_is_not_in_the_store_is_missing() {
         let dir = std::env::temp_dir().join(format!("witness-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let store = Store::open(dir.join("store.db"), Durability::OnSync).unwrap();
+        let store = Keep::File(Store::open(dir.join("store.db"), Durability::OnSync).unwrap());
         let mut journal = store.journal();
         journal.append(b"one").unwrap();
         journal.sync().unwrap();
