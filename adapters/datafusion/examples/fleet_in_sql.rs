@@ -78,7 +78,11 @@ fn write(file: &Path) -> Result<(), Box<dyn Error>> {
     for machine in 1..=12 {
         let age = if machine == 12 { 3 } else { HOURS };
         for hour in HOURS - age..HOURS {
-            rows.push((format!("vm-{machine:02}"), BEGIN + 3600 * i64::from(hour - HOURS), load(machine, hour)));
+            rows.push((
+                format!("vm-{machine:02}"),
+                BEGIN + 3600 * i64::from(hour - HOURS),
+                load(machine, hour),
+            ));
         }
         if machine == 7 {
             rows.last_mut().ok_or("no hours")?.2 += 30.0;
