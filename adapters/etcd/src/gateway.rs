@@ -132,15 +132,27 @@ impl Gateway {
         Ok(Swapped::Refused { found: found.map(|it| text(&it["value"])).transpose()? })
     }
 
+    /// True if there was such a key.
+    pub(crate) fn remove(&mut self, key: &str) -> Result<bool, EtcdError> {
+        let answer = self.ask("/v3/kv/deleterange", &json!({"key": STANDARD.encode(key)}))?;
+        // Numbers that are zero are left out.
+        Ok(!answer["deleted"].is_null() && unsigned(&answer["deleted"])? > 0)
+    }
+
     fn ask(&mut self, path: &str, body: &Value) -> Result<Value, EtcdError> {
+        let text = self.post(path, &body.to_string())?;
+        serde_json::from_str(&text).map_err(|e| EtcdError::Garbage { what: e.to_string() })
+    }
+
+    /// The answer of the first server that gives one.
+    pub(crate) fn post(&mut self, path: &str, body: &str) -> Result<String, EtcdError> {
         let mut reason = "no server is named".to_owned();
         for offset in 0..self.servers.len() {
             let index = (self.first + offset) % self.servers.len();
             match self.once(&format!("{}{path}", self.servers[index].trim_end_matches('/')), body) {
                 Ok(text) => {
                     self.first = index;
-                    return serde_json::from_str(&text)
-                        .map_err(|e| EtcdError::Garbage { what: e.to_string() });
+                    return Ok(text);
                 }
                 Err(e) => reason = e.to_string(),
             }
@@ -148,8 +160,8 @@ impl Gateway {
         Err(EtcdError::Unreachable { servers: self.servers.len(), reason })
     }
 
-    fn once(&self, url: &str, body: &Value) -> Result<String, ureq::Error> {
-        let mut response = self.agent.post(url).send(body.to_string())?;
+    fn once(&self, url: &str, body: &str) -> Result<String, ureq::Error> {
+        let mut response = self.agent.post(url).send(body)?;
         response.body_mut().with_config().limit(BYTES_MAX).read_to_string()
     }
 }

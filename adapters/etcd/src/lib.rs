@@ -1,5 +1,5 @@
 //! Leader election per shard with a fencing token, so that two control loops never both act; and revisions of the map that
-//! they share ([`Revisions`]).
+//! they share ([`Revisions`]); and the directory of services ([`Directory`]).
 //!
 //! # Model
 //! Each shard has one key in etcd, bound to a lease. Whoever creates it leads; the revision at which it was created is the
@@ -25,14 +25,17 @@
 //! }
 //! ```
 
+mod directory;
 mod gateway;
 mod keeper;
 mod revisions;
 
+pub use directory::Directory;
 pub use keeper::Keeper;
 pub use revisions::{Proposal, Published, REVISION_MAX, Revisions, SharedRevision};
 
-use ecosystem_core::Epoch;
+use ecosystem_core::directory::DirectoryError;
+use ecosystem_core::{Epoch, RegistryError, ReplicaId};
 use gateway::{Gateway, Won};
 use std::time::{Duration, Instant};
 
@@ -64,6 +67,18 @@ pub enum EtcdError {
         /// The largest that is taken.
         most: usize,
     },
+    /// Entries of the directory cannot be read.
+    #[error("directory: {0}")]
+    Directory(#[from] DirectoryError),
+    /// An instance is not in the directory: its lease ran out, or it was entered elsewhere.
+    #[error("{replica} is not registered here, or its lease has run out: register it anew")]
+    NotRegistered {
+        /// Which.
+        replica: ReplicaId,
+    },
+    /// Changes since a cursor are not kept any more.
+    #[error(transparent)]
+    Changes(#[from] RegistryError),
 }
 
 fn leader_key(shard: &str) -> String {

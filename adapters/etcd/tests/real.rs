@@ -3,9 +3,10 @@
 
 mod server;
 
-use ecosystem_core::{Component, Ecosystem, Epoch, Kind, Timestamp, Version};
+use ecosystem_core::directory::ServiceDirectory;
+use ecosystem_core::{Component, Ecosystem, Epoch, Health, Instance, Kind, ReplicaId, Timestamp, Version};
 use ecosystem_etcd::{
-    Election, EtcdError, Keeper, Proposal, Published, REVISION_MAX, Revisions, Role, Settings,
+    Directory, Election, EtcdError, Keeper, Proposal, Published, REVISION_MAX, Revisions, Role, Settings,
 };
 use server::Etcd;
 use std::time::{Duration, Instant};
@@ -81,6 +82,49 @@ fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(begin.elapsed() < Duration::from_secs(30), "{what} did not happen");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+fn web(index: u32) -> Instance {
+    let replica = ReplicaId::new("web".parse().unwrap(), index);
+    Instance::new(replica, "h1".parse().unwrap(), "10.0.0.7", 8080)
+}
+
+#[test]
+fn the_directory_forgets_whoever_does_not_renew_and_tells_others_who_came_and_went() {
+    let Some(server) = etcd("directory") else { return };
+    let open = || Directory::new([server.url.as_str()], "shop", Duration::from_secs(5));
+    let (mut here, mut there, at) = (open(), open(), Timestamp::default());
+    wait("etcd", || here.changes(at, 0).ok());
+    here.register(at, &web(0), Duration::from_secs(60)).unwrap();
+    here.register(at, &web(1), Duration::from_secs(2)).unwrap();
+    let mut ill = web(10);
+    ill.health = Health::Warning;
+    here.register(at, &ill, Duration::from_secs(60)).unwrap();
+    let (cursor, changes) = there.changes(at, 0).unwrap();
+    assert!(changes.iter().any(|it| it.instance.as_ref() == Some(&ill)));
+    assert_eq!(cursor, changes.len() as u64);
+    let component = web(0).replica.component().clone();
+    // Whoever does not renew is gone, and cannot be renewed any more.
+    let left = wait("the end of a lease", || {
+        here.renew(at, &web(0).replica).unwrap();
+        there.healthy(at, &component).ok().filter(|it| it.len() == 1)
+    });
+    assert_eq!(left, [web(0)]);
+    let late = here.renew(at, &web(1).replica);
+    assert_eq!(late, Err(EtcdError::NotRegistered { replica: web(1).replica }));
+    // Entered anew elsewhere, with a lease of its own.
+    let mut moved = web(0);
+    moved.address = "10.0.0.8".into();
+    here.register(at, &moved, Duration::from_secs(60)).unwrap();
+    assert_eq!(there.healthy(at, &component).unwrap(), [moved.clone()]);
+    assert!(there.deregister(at, &ill.replica).unwrap());
+    assert!(!there.deregister(at, &ill.replica).unwrap());
+    let (newer, changes) = there.changes(at, cursor).unwrap();
+    let seen: Vec<_> = changes.iter().map(|it| (it.replica.clone(), it.instance.clone())).collect();
+    assert!(seen.contains(&(ill.replica.clone(), None)) && seen.contains(&(web(0).replica, Some(moved))));
+    assert_eq!(there.changes(at, newer).unwrap(), (newer, Vec::new()));
+    drop(server);
+    assert!(matches!(there.healthy(at, &component), Err(EtcdError::Unreachable { .. })));
 }
 
 #[test]
