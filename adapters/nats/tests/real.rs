@@ -288,6 +288,52 @@ fn twice_submitted_and_twice_done_is_answered_once_and_what_waits_is_bounded() {
 }
 
 #[test]
+fn items_go_to_workers_of_their_board_alone_and_there_to_whoever_is_free() {
+    let Some(nats) = nats("routes") else { return };
+    let open = |name: &str| {
+        let mut settings = settings(&nats.url, name);
+        // Nothing is given out twice here, however slow the machine is.
+        settings.patience = Duration::from_secs(60);
+        Board::open(settings).unwrap()
+    };
+    let (plain, slow, gpu) = (open("plain"), open("plain"), open("gpu"));
+    let submit = |board: &Board, number: u32| board.submit(&Item::new("item", number.to_le_bytes())).unwrap();
+    let plains: Vec<_> = (0..9).map(|it| submit(&plain, it)).collect();
+    let gpus: Vec<_> = (0..3).map(|it| submit(&gpu, it)).collect();
+    let work = |board: &Board, who: &str| {
+        let begin = Instant::now();
+        while board.work_one(Duration::from_secs(1), |_| Ok(who.into())).unwrap().is_none() {
+            assert!(begin.elapsed() < Duration::from_secs(60), "{who} finds nothing to do");
+        }
+    };
+    std::thread::scope(|scope| {
+        let ((began, wait), (go_on, gate)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+        let busy = scope.spawn(move || {
+            slow.work_one(Duration::from_secs(60), |_| {
+                began.send(()).unwrap();
+                gate.recv().map_err(|e| e.to_string())?;
+                Ok(b"slow".to_vec())
+            })
+        });
+        wait.recv_timeout(Duration::from_secs(60)).unwrap();
+        // One has an item for as long as the other needs for all the rest.
+        (0..8).for_each(|_| work(&plain, "fast"));
+        go_on.send(()).unwrap();
+        assert!(matches!(busy.join().unwrap(), Ok(Some(Done::Answered(_)))));
+    });
+    let of = |board: &Board, keys: &[ecosystem_nats::Key], who: &str| {
+        let done = Outcome::Done(who.into());
+        keys.iter().filter(|it| board.outcome(it).unwrap().as_ref() == Some(&done)).count()
+    };
+    assert_eq!((of(&plain, &plains, "slow"), of(&plain, &plains, "fast")), (1, 8));
+    // Idle workers of the other board have taken nothing of this one.
+    assert_eq!(gpu.waiting().unwrap(), (3, 0));
+    assert_eq!(plain.work_one(Duration::from_millis(100), |_| Ok(Vec::new())).unwrap(), None);
+    (0..3).for_each(|_| work(&gpu, "gpu"));
+    assert_eq!(of(&gpu, &gpus, "gpu"), 3);
+}
+
+#[test]
 fn a_server_that_is_not_there_is_an_error_with_its_address() {
     let error = Board::open(settings("nats://127.0.0.1:9", "items")).unwrap_err();
     assert!(matches!(&error, NatsError::Unreachable { url, .. } if url.contains(":9")), "{error}");
