@@ -50,6 +50,8 @@ pub struct DenseBuilder {
     latency: Distances,
     move_table: Vec<i64>,
     group_move: (i64, Vec<u32>),
+    stranding: (i64, Vec<u32>),
+    interference: (Vec<(u32, i64)>, Vec<i64>),
 }
 
 impl DenseBuilder {
@@ -119,6 +121,18 @@ impl DenseBuilder {
         self.group_move = (weight, group_of);
     }
 
+    /// Adds the cost of stranded room: `weight · Σ_h (max_r free(h,r)/capacity(h,r) − min_r …)` over some dimensions, so
+    /// that a host that is out of one kind of room while all of another is left costs `weight`.
+    pub fn stranding(&mut self, weight: i64, dimensions: Vec<u32>) {
+        self.stranding = (weight, dimensions);
+    }
+
+    /// Adds the cost of interference: in each of the dimensions `weight · Σ_i s(i) · Σ_(j≠i on the host of i)
+    /// demand(j)/capacity`, with one sensitivity `s(i)` in thousandths for each item.
+    pub fn interference(&mut self, weights: Vec<(u32, i64)>, sensitivity_of: Vec<i64>) {
+        self.interference = (weights, sensitivity_of);
+    }
+
     /// Number of hosts so far.
     pub const fn hosts_len(&self) -> usize {
         self.hosts.len()
@@ -127,6 +141,13 @@ impl DenseBuilder {
     /// Number of items so far.
     pub const fn items_len(&self) -> usize {
         self.items.len()
+    }
+
+    /// Dimensions that some item asks for.
+    pub(crate) fn asked_dimensions(&self) -> Vec<u32> {
+        let asked =
+            |&r: &u32| self.items.iter().any(|item| item.demand.get(r as usize).is_some_and(|&d| d > 0));
+        (0..self.dimensions.len() as u32).filter(asked).collect()
     }
 
     /// Checks everything. O(hosts · dimensions + items · dimensions + edges + rules).
@@ -153,7 +174,7 @@ impl DenseBuilder {
     fn arrays(self) -> Dense {
         let Self { dimensions, hosts, items, edges, balances, groups, partitions, rules, .. } = self;
         let (dims, host_count, item_count) = (dimensions.len(), hosts.len(), items.len());
-        let dimensions_cost = dimensions.iter().any(|d| d.overload_cost > 0);
+        let interference: Vec<(u32, i64)> = self.interference.0.into_iter().filter(|it| it.1 > 0).collect();
         let mut dense = Dense {
             dims,
             hosts: host_count,
@@ -178,8 +199,11 @@ impl DenseBuilder {
             home: items.iter().map(|i| i.home.unwrap_or(NONE)).collect(),
             move_cost: items.iter().map(|i| i.move_cost).collect(),
             item_linear: items.iter().map(|i| i.linear).collect(),
-            has_load: !balances.is_empty() || dimensions_cost,
             balances,
+            stranding: self.stranding.0,
+            stranded_dims: self.stranding.1,
+            sensitivity: if interference.is_empty() { Vec::new() } else { self.interference.1 },
+            interference,
             move_table: self.move_table,
             group_move_cost: self.group_move.0,
             group_move_of: if self.group_move.0 == 0 { Vec::new() } else { self.group_move.1 },
@@ -193,6 +217,7 @@ impl DenseBuilder {
             rules,
             ..Dense::default()
         };
+        dense.has_load = dense.prices_use();
         set_edges(&mut dense, edges);
         set_shares(&mut dense);
         dense
@@ -236,6 +261,18 @@ impl DenseBuilder {
         for (index, balance) in self.balances.iter().enumerate() {
             in_range("balance", "dimension", balance.a.max(balance.b), dims)?;
             not_negative("balance", index, [&balance.target, &balance.weight])?;
+        }
+        not_negative("cost of stranded room", 0, [&self.stranding.0])?;
+        for &r in &self.stranding.1 {
+            in_range("stranded room", "dimension", r, dims)?;
+        }
+        if !self.interference.0.is_empty() {
+            same_length("sensitivities", 0, self.interference.1.len(), self.items.len())?;
+            not_negative("sensitivity of item", 0, &self.interference.1)?;
+        }
+        for (index, (r, weight)) in self.interference.0.iter().enumerate() {
+            in_range("interference", "dimension", *r, dims)?;
+            not_negative("weight of interference", index, [weight])?;
         }
         for dimension in &self.dimensions {
             not_negative("overload cost of dimension", 0, [&dimension.overload_cost])?;

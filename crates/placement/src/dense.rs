@@ -251,7 +251,15 @@ pub(crate) struct Dense {
     pub(crate) move_cost: Vec<i64>,
     pub(crate) item_linear: Vec<i64>,
     pub(crate) balances: Vec<Balance>,
-    /// False if no use of a host costs anything: no balance, and no price of overload.
+    /// Cost of a host all of whose room in one of the dimensions is used while all of another is free.
+    pub(crate) stranding: i64,
+    pub(crate) stranded_dims: Vec<u32>,
+    /// Dimensions that items on one host disturb each other in, with the cost of the whole host used beside an item of
+    /// sensitivity 1,000.
+    pub(crate) interference: Vec<(u32, i64)>,
+    /// Sensitivity of each item in thousandths; empty without interference.
+    pub(crate) sensitivity: Vec<i64>,
+    /// False if no use of a host costs anything.
     pub(crate) has_load: bool,
     /// Extra move cost by home and target, row-major; empty = none.
     pub(crate) move_table: Vec<i64>,
@@ -273,6 +281,19 @@ impl Dense {
     pub(crate) fn demand_of(&self, item: u32) -> &[i64] {
         let at = item as usize * self.dims;
         &self.demand[at..at + self.dims]
+    }
+
+    /// True if some use of a host costs something.
+    pub(crate) fn prices_use(&self) -> bool {
+        !self.balances.is_empty()
+            || self.overload_cost.iter().any(|&cost| cost > 0)
+            || self.stranding > 0
+            || !self.interference.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn sensitivity_of(&self, item: u32) -> i64 {
+        self.sensitivity.get(item as usize).copied().unwrap_or(0)
     }
 
     pub(crate) fn edges(&self, item: u32) -> impl Iterator<Item = (u32, i64)> + '_ {

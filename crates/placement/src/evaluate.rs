@@ -2,6 +2,7 @@
 
 use crate::custom::View;
 use crate::dense::{Dense, DenseRule, GroupIx, NONE, PartitionIx, percent_over};
+use crate::state::{disturbance, stranded};
 use ecosystem_core::Weight;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,10 @@ pub struct CostTerms {
     pub overload: i64,
     /// Imbalance between dimensions.
     pub balance: i64,
+    /// Room that is left of one kind where another is used up.
+    pub stranding: i64,
+    /// What items on one host disturb each other.
+    pub interference: i64,
     /// Load-dependent cost: energy and carbon.
     pub energy: i64,
     /// Items away from home.
@@ -35,6 +40,8 @@ impl CostTerms {
             + self.proximity
             + self.overload
             + self.balance
+            + self.stranding
+            + self.interference
             + self.energy
             + self.moves
             + self.group_moves
@@ -48,6 +55,8 @@ impl CostTerms {
             ("proximity", self.proximity),
             ("overload", self.overload),
             ("balance", self.balance),
+            ("stranding", self.stranding),
+            ("interference", self.interference),
             ("energy", self.energy),
             ("moves", self.moves),
             ("group moves", self.group_moves),
@@ -75,6 +84,7 @@ pub(crate) fn evaluate(p: &Dense, x: &[u32]) -> Evaluation {
     let mut used = vec![0_i64; p.hosts * p.dims];
     let mut occupied = used.clone();
     let mut online = vec![0_i64; p.hosts];
+    let mut sensitivity = online.clone();
     for item in 0..p.items {
         let (host, home) = (x[item], p.home[item]);
         for (r, &demand) in p.demand_of(item as u32).iter().enumerate() {
@@ -88,6 +98,12 @@ pub(crate) fn evaluate(p: &Dense, x: &[u32]) -> Evaluation {
         }
         if host != NONE {
             online[host as usize] += 1;
+            sensitivity[host as usize] += p.sensitivity_of(item as u32);
+            for &(r, weight) in &p.interference {
+                let (own, capacity) =
+                    (p.demand_of(item as u32)[r as usize], p.capacity[host as usize * p.dims + r as usize]);
+                result.terms.interference -= disturbance(weight, p.sensitivity[item], own, capacity);
+            }
             let units = i128::from(p.item_linear[item]) * i128::from(p.host_linear[host as usize]);
             result.terms.energy += i64::try_from(units / 65_536).unwrap_or(i64::MAX);
             result.terms.moves += p.move_cost_to(item as u32, host);
@@ -108,14 +124,9 @@ pub(crate) fn evaluate(p: &Dense, x: &[u32]) -> Evaluation {
                 result.hard += percent_over(sum, capacity);
                 result.overloads.push((host as u32, r, sum, capacity));
             }
-            let over = (used[host * p.dims + r] - p.soft[host * p.dims + r]).max(0);
-            result.terms.overload += over * p.overload_cost[r];
         }
-        for balance in &p.balances {
-            let free = |r: u32| p.capacity[host * p.dims + r as usize] - used[host * p.dims + r as usize];
-            let missing = (balance.target * free(balance.a) - free(balance.b)).max(0);
-            result.terms.balance += balance.weight * missing;
-        }
+        let row = host * p.dims..(host + 1) * p.dims;
+        add_use(p, host, &used[row], sensitivity[host], &mut result.terms);
     }
     if !p.group_move_of.is_empty() {
         let mut moved: BTreeMap<u32, i64> = BTreeMap::new();
@@ -133,6 +144,27 @@ pub(crate) fn evaluate(p: &Dense, x: &[u32]) -> Evaluation {
         }
     }
     result
+}
+
+/// Adds what a host costs by how it is used.
+fn add_use(p: &Dense, host: usize, used: &[i64], sensitivity: i64, terms: &mut CostTerms) {
+    let at = host * p.dims;
+    let capacity = |r: u32| p.capacity[at + r as usize];
+    let free = |r: u32| capacity(r) - used[r as usize];
+    for (r, &sum) in used.iter().enumerate() {
+        terms.overload += (sum - p.soft[at + r]).max(0) * p.overload_cost[r];
+    }
+    for balance in &p.balances {
+        let missing = (balance.target * free(balance.a) - free(balance.b)).max(0);
+        terms.balance += balance.weight * missing;
+    }
+    if p.stranding > 0 {
+        let shares = p.stranded_dims.iter().map(|&r| (free(r), capacity(r)));
+        terms.stranding += stranded(p.stranding, shares);
+    }
+    for &(r, weight) in &p.interference {
+        terms.interference += disturbance(weight, sensitivity, used[r as usize], capacity(r));
+    }
 }
 
 /// How far one rule is from holding.

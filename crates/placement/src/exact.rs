@@ -1,7 +1,7 @@
 //! Exact solution of small problems: depth-first branch and bound.
 //!
 //! Items are placed one by one, large ones first, hosts tried in order of added cost. Terms and rules that can only
-//! grow while items are added prune; the others (balance, spread, dependency, custom rules) are judged at the leaves.
+//! grow while items are added prune; the others (balance, stranding, spread, dependency, custom rules) are judged at the leaves.
 
 use crate::dense::{Dense, DenseRule};
 use crate::evaluate::evaluate;
@@ -54,6 +54,7 @@ pub(crate) fn solve_exact(p: &Dense, nodes_max: u64) -> Option<Exact> {
 fn only_growing(p: &Dense) -> Dense {
     let mut growing = p.clone();
     growing.balances.clear();
+    growing.stranding = 0;
     growing.rules.retain(|lowered| {
         !matches!(lowered.rule, DenseRule::Spread { .. } | DenseRule::Need { .. } | DenseRule::Custom(_))
     });

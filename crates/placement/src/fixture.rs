@@ -63,6 +63,12 @@ pub(crate) fn builder(seed: u64, items: usize, hosts: usize, kinds: u32) -> Dens
         raw.edge(a, b, rng.below(9) as i64);
     }
     raw.balance(Balance { a: 0, b: 1, target: 2, weight: 1 });
+    raw.stranding(rng.below(90) as i64, vec![0, 1]);
+    let disturbs = rng.below(3) > 0;
+    raw.interference(
+        if disturbs { vec![(0, 40), (1, rng.below(60) as i64)] } else { Vec::new() },
+        (0..items).map(|_| rng.below(3_000) as i64).collect(),
+    );
     let point: Vec<u32> = (0..hosts).map(|h| (h % 3) as u32).collect();
     let table = vec![1, 4, 9, 4, 1, 7, 9, 7, 1];
     let distances = Distances { point, table, points: 3, same_host: 0 };

@@ -410,11 +410,11 @@ fn rest(state: &State<'_>, item: u32, host: u32) -> f64 {
         .sum()
 }
 
-/// The most by which an arrival can lower the cost of anything but proximity, that is of soft rules that are broken now and of
-/// balance; `None` if nothing is known, or while hard rules are broken, which an arrival may mend at any price.
+/// The most by which an arrival can lower the cost of anything but proximity, that is of soft rules that are broken now, of
+/// balance and of stranded room; `None` if nothing is known, or while hard rules are broken, which an arrival may mend at any price.
 fn largest_gain(state: &State<'_>, item: u32) -> Option<i64> {
     let p: &Dense = state.p;
-    let mut gain = 0_i64;
+    let mut gain = p.stranding;
     for balance in &p.balances {
         let asked = p.demand_of(item)[balance.a as usize];
         gain = gain.saturating_add(balance.weight.saturating_mul(balance.target.saturating_mul(asked)));

@@ -53,6 +53,8 @@ pub(crate) fn lower(
     for component in input.ecosystem.components() {
         lowering.component(component, &names)?;
     }
+    lowering.fragmentation();
+    lowering.interference(&names);
     lowering.distances()?;
     let proximity = ProximityMatrix::of(&input.ecosystem, &input.weights.score);
     lowering.edges(&proximity);
@@ -165,6 +167,28 @@ impl Lowering<'_> {
         }
         self.items_of.push((first, count));
         Ok(())
+    }
+
+    /// Only what somebody asks for can be stranded.
+    fn fragmentation(&mut self) {
+        let weight = self.input.weights.fragmentation.0.max(0).saturating_mul(COST_PER_MICRO);
+        if weight > 0 {
+            let asked = self.raw.asked_dimensions();
+            self.raw.stranding(weight, asked);
+        }
+    }
+
+    fn interference(&mut self, names: &[&str]) {
+        const SHARED: [&str; 2] = ["cpu", "network"]; // room in memory or on a disk is nobody else's
+        let weight = self.input.weights.interference.0.max(0).saturating_mul(COST_PER_MICRO);
+        if weight > 0 {
+            let of = |replica: &ReplicaId| {
+                self.input.sensitivity.get(replica.component()).map_or(1_000, |&s| i64::from(s))
+            };
+            let sensitivity = self.replicas.iter().map(of).collect();
+            let shared = (0..).zip(names).filter(|(_, name)| SHARED.contains(name));
+            self.raw.interference(shared.map(|(r, _)| (r, weight)).collect(), sensitivity);
+        }
     }
 
     fn distances(&mut self) -> Result<(), ProblemError> {

@@ -26,6 +26,10 @@ pub enum Term {
     Overload,
     /// [`CostTerms::balance`]
     Balance,
+    /// [`CostTerms::stranding`]
+    Stranding,
+    /// [`CostTerms::interference`]
+    Interference,
     /// [`CostTerms::energy`]
     Energy,
     /// [`CostTerms::moves`]
@@ -37,7 +41,7 @@ pub enum Term {
 }
 
 /// Number of terms.
-const TERMS: usize = 8;
+const TERMS: usize = 10;
 /// A weighted cost stays below this, so that differences never overflow.
 const LARGEST: f64 = (1_u64 << 60) as f64;
 
@@ -48,6 +52,8 @@ impl Term {
         Self::Proximity,
         Self::Overload,
         Self::Balance,
+        Self::Stranding,
+        Self::Interference,
         Self::Energy,
         Self::Moves,
         Self::GroupMoves,
@@ -61,6 +67,8 @@ impl Term {
             Self::Proximity => cost.proximity,
             Self::Overload => cost.overload,
             Self::Balance => cost.balance,
+            Self::Stranding => cost.stranding,
+            Self::Interference => cost.interference,
             Self::Energy => cost.energy,
             Self::Moves => cost.moves,
             Self::GroupMoves => cost.group_moves,
@@ -132,6 +140,13 @@ impl Dense {
             let room = |r: u32| total(&self.demand, r as usize) + total(&self.capacity, r as usize);
             (room(b.a) + room(b.b)).saturating_mul(i128::from(b.target.max(1)) * i128::from(b.weight))
         });
+        let sensitivity = sum(&self.sensitivity);
+        let interference = self.interference.iter().map(|&(r, weight)| {
+            let of_dimension = self.capacity.iter().skip(r as usize).step_by(self.dims.max(1));
+            let least = of_dimension.copied().filter(|&capacity| capacity > 0).min().unwrap_or(1);
+            let shares = total(&self.demand, r as usize) / i128::from(least) + 1;
+            (sensitivity / 1_000 + 1).saturating_mul(i128::from(weight)).saturating_mul(shares)
+        });
         let farthest = most(&self.distance.table).max(i128::from(self.distance.same_host));
         let degree = (self.items as i128 + self.hosts as i128).max(1_000_000);
         let soft = self.rules.iter().map(|lowered| match lowered.weight {
@@ -143,6 +158,8 @@ impl Dense {
             sum(&self.edge_weight).saturating_mul(farthest),
             overload.fold(0, i128::saturating_add),
             balance.fold(0, i128::saturating_add),
+            i128::from(self.stranding) * self.hosts as i128,
+            interference.fold(0, i128::saturating_add),
             sum(&self.item_linear).saturating_mul(most(&self.host_linear)) >> 16,
             sum(&self.move_cost) + most(&self.move_table) * self.items as i128,
             i128::from(self.group_move_cost) * self.items as i128,
@@ -161,6 +178,11 @@ impl Dense {
         for balance in &mut dense.balances {
             balance.weight = scale(balance.weight, Term::Balance);
         }
+        dense.stranding = scale(dense.stranding, Term::Stranding);
+        for (_, weight) in &mut dense.interference {
+            *weight = scale(*weight, Term::Interference);
+        }
+        dense.interference.retain(|it| it.1 > 0);
         each(&mut dense.item_linear, Term::Energy);
         each(&mut dense.move_cost, Term::Moves);
         each(&mut dense.move_table, Term::Moves);
@@ -173,7 +195,7 @@ impl Dense {
                 *weight = scale(i64::try_from(*weight).unwrap_or(i64::MAX), Term::Rules).unsigned_abs();
             }
         }
-        dense.has_load = !dense.balances.is_empty() || dense.overload_cost.iter().any(|&cost| cost > 0);
+        dense.has_load = dense.prices_use();
         dense.tables = crate::compile::compile(&dense);
         dense
     }

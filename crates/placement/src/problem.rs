@@ -62,6 +62,7 @@ pub(crate) struct Names {
     pub(crate) avoid: BTreeMap<ReplicaId, BTreeSet<HostId>>,
     pub(crate) reserved: BTreeMap<HostId, Resources>,
     pub(crate) link_weight: Weight,
+    pub(crate) sensitivity: BTreeMap<ComponentId, u32>,
     pub(crate) weights: Weights,
     pub(crate) replica_counts: BTreeMap<ComponentId, u32>,
     pub(crate) numbers: Option<BTreeMap<ComponentId, Vec<u32>>>,
@@ -86,6 +87,7 @@ impl Problem {
             avoid: BTreeMap::new(),
             reserved: BTreeMap::new(),
             link_weight: Weight::Hard,
+            sensitivity: BTreeMap::new(),
         }
     }
 
@@ -167,6 +169,7 @@ pub struct ProblemBuilder<'a> {
     pub(crate) avoid: BTreeMap<ReplicaId, BTreeSet<HostId>>,
     pub(crate) reserved: BTreeMap<HostId, Resources>,
     pub(crate) link_weight: Weight,
+    pub(crate) sensitivity: BTreeMap<ComponentId, u32>,
 }
 
 impl ProblemBuilder<'_> {
@@ -211,6 +214,14 @@ impl ProblemBuilder<'_> {
     pub fn reserve(mut self, host: HostId, amount: &Resources) -> Self {
         let sum = self.reserved.entry(host).or_default();
         *sum = sum.saturating_add(amount);
+        self
+    }
+
+    /// How much neighbours disturb a replica of a component, in thousandths; 1,000 unless said otherwise. What counts is
+    /// weighed by [`Weights::interference`].
+    #[must_use]
+    pub fn sensitivity(mut self, component: ComponentId, permille: u32) -> Self {
+        self.sensitivity.insert(component, permille);
         self
     }
 
@@ -290,6 +301,7 @@ impl ProblemBuilder<'_> {
             avoid: self.avoid,
             reserved: self.reserved,
             link_weight: self.link_weight,
+            sensitivity: self.sensitivity,
             weights: self.weights,
             replica_counts: self.replicas,
             numbers: self.numbers,

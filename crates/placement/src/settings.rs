@@ -97,6 +97,12 @@ pub struct Weights {
     pub soft_cpu_percent: u32,
     /// Cost per hour of each core used above the share.
     pub overload_per_core: MicroMoney,
+    /// Fragmentation: cost per hour of a host that is out of one kind of room while all of another is left. Processor time,
+    /// memory and what else the replicas ask for count.
+    pub fragmentation: MicroMoney,
+    /// Interference: cost per hour of a replica of sensitivity 1 whose neighbours use all of the host's processor time, or
+    /// all of its network.
+    pub interference: MicroMoney,
 }
 
 impl Default for Weights {
@@ -111,6 +117,8 @@ impl Default for Weights {
             carbon_per_kg: MicroMoney::ZERO,
             soft_cpu_percent: 100,
             overload_per_core: MicroMoney::ZERO,
+            fragmentation: MicroMoney::ZERO,
+            interference: MicroMoney::ZERO,
         }
     }
 }

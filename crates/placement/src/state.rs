@@ -5,9 +5,12 @@ use crate::state::counters::{Counts, Place};
 use crate::state::rare::Rare;
 
 mod counters;
+mod load;
 mod quick;
 mod rare;
 
+use load::Change;
+pub(crate) use load::{disturbance, own_cost, stranded};
 pub(crate) use quick::Verdict;
 
 /// Change of the objective: hard degree first, cost second.
@@ -39,8 +42,10 @@ pub(crate) struct State<'p> {
     /// For each host one row: by dimension what is left of the capacity, counting what moved-away items keep in
     /// transient dimensions; then by dimension what is left of the soft capacity.
     room: Vec<i64>,
-    /// Overload and balance cost of each host.
+    /// Cost of the use of each host.
     load: Vec<i64>,
+    /// Sum of the sensitivities on each host; empty without interference.
+    sensitivity: Vec<i64>,
     pub(crate) residents: Vec<Vec<u32>>,
     slot: Vec<u32>,
     counts: Counts,
@@ -77,19 +82,19 @@ impl<'p> State<'p> {
                 hard += capacity.iter().zip(rows).map(|(&c, &left)| percent_over(c - left, c)).sum::<i64>();
             }
         }
-        let load: Vec<i64> = (0..p.hosts).map(|h| load_cost(p, h, &vec![0; p.dims])).collect();
         let mut histogram = Vec::new();
         if !p.group_move_of.is_empty() {
             histogram = vec![0; p.items + 1];
             histogram[0] = p.items as u32;
         }
         let (rare, rare_value) = Rare::empty(p);
-        Self {
+        let mut state = Self {
             p,
             host_of: vec![NONE; p.items],
-            value: Delta { hard: hard + rare_value.hard, cost: load.iter().sum::<i64>() + rare_value.cost },
+            value: Delta { hard: hard + rare_value.hard, cost: rare_value.cost },
             room,
-            load,
+            load: vec![0; p.hosts],
+            sensitivity: vec![0; if p.interference.is_empty() { 0 } else { p.hosts }],
             residents: vec![Vec::new(); p.hosts],
             slot: vec![0; p.items],
             counts: Counts::empty(p),
@@ -97,7 +102,12 @@ impl<'p> State<'p> {
             group_moved: vec![0; if p.group_move_of.is_empty() { 0 } else { p.items }],
             moved_histogram: histogram,
             moved_max: 0,
+        };
+        for host in 0..p.hosts as u32 {
+            state.renew_load(host);
+            state.value.cost += state.load[host as usize];
         }
+        state
     }
 
     /// The state of an assignment; `NONE` leaves an item out.
@@ -231,7 +241,7 @@ impl<'p> State<'p> {
         change(to, 1.0) + change(self.host_of[item as usize], -1.0)
     }
 
-    /// Capacity, overload, balance, opening, linear and fence parts of coming (`sign` 1) or leaving (-1).
+    /// Capacity, load, opening, own and fence parts of coming (`sign` 1) or leaving (-1).
     #[inline]
     fn capacity_delta(&self, item: u32, host: u32, sign: i64, delta: &mut Delta) {
         let p = self.p;
@@ -250,12 +260,13 @@ impl<'p> State<'p> {
                 }
             }
         }
-        delta.cost += self.load_with(host, |r| sign * demand[r]) - self.load[h];
+        let change = Change { demand: |r| sign * demand[r], sensitivity: sign * p.sensitivity_of(item) };
+        delta.cost += self.load_with(host, change) - self.load[h];
         let others = self.residents[h].len() - usize::from(sign < 0);
         if others == 0 {
             delta.cost += sign * p.open_cost[h];
         }
-        delta.cost += sign * linear_cost(p, item, h);
+        delta.cost += sign * own_cost(p, item, h);
         let (hard, cost) = p.tables.fence(p, item, host);
         delta.hard += sign * hard;
         delta.cost += sign * cost;
@@ -370,7 +381,14 @@ impl<'p> State<'p> {
                 hard[r] -= sign * demand;
             }
         }
-        self.load[host as usize] = self.load_with(host, |_| 0);
+        if let Some(sum) = self.sensitivity.get_mut(host as usize) {
+            *sum += sign * p.sensitivity_of(item);
+        }
+        self.renew_load(host);
+    }
+
+    fn renew_load(&mut self, host: u32) {
+        self.load[host as usize] = self.load_with(host, Change { demand: |_| 0, sensitivity: 0 });
     }
 
     /// Changes what a host can hold by an amount in each dimension, hard and soft alike.
@@ -386,9 +404,9 @@ impl<'p> State<'p> {
             self.room[at + r] += change;
             self.room[at + p.dims + r] += change;
         }
-        let load = self.load_with(host, |_| 0);
-        self.value.cost += load - self.load[h];
-        self.load[h] = load;
+        self.value.cost -= self.load[h];
+        self.renew_load(host);
+        self.value.cost += self.load[h];
     }
 
     /// What an item of a counter that has no host would add to the hard degree on a host, by the checks of that counter.
@@ -400,45 +418,6 @@ impl<'p> State<'p> {
     pub(crate) fn unprovided(&self, requirer: u32, provider: u32) -> i64 {
         self.counts.unprovided(Place { p: self.p, host_of: &self.host_of }, requirer, provider)
     }
-
-    /// Overload and balance cost of a host whose use grew by `change` in each dimension. Sums are below 2⁶² by
-    /// validation, so nothing wraps.
-    #[inline]
-    fn load_with(&self, host: u32, change: impl Fn(usize) -> i64) -> i64 {
-        let p = self.p;
-        let left = self.soft_room(host);
-        let mut load = 0_i64;
-        for (r, (&left, &cost)) in left.iter().zip(&p.overload_cost).enumerate() {
-            load = load.wrapping_add(cost.wrapping_mul(change(r).wrapping_sub(left).max(0)));
-        }
-        if !p.balances.is_empty() {
-            let at = host as usize * p.dims;
-            let free = |r: u32| {
-                let r = r as usize;
-                left[r] + p.capacity[at + r] - p.soft[at + r] - change(r)
-            };
-            for balance in &p.balances {
-                load += balance.weight * (balance.target * free(balance.a) - free(balance.b)).max(0);
-            }
-        }
-        load
-    }
-}
-
-/// Overload and balance cost of a host with this use.
-pub(crate) fn load_cost(p: &Dense, host: usize, used: &[i64]) -> i64 {
-    let at = host * p.dims;
-    let overload: i64 = (0..p.dims).map(|r| p.overload_cost[r] * (used[r] - p.soft[at + r]).max(0)).sum();
-    let free = |r: u32| p.capacity[at + r as usize] - used[r as usize];
-    let balance: i64 = p.balances.iter().map(|b| b.weight * (b.target * free(b.a) - free(b.b)).max(0)).sum();
-    overload + balance
-}
-
-/// Cost of an item by the host's linear price.
-#[inline]
-pub(crate) fn linear_cost(p: &Dense, item: u32, host: usize) -> i64 {
-    let (units, price) = (p.item_linear[item as usize], p.host_linear[host]);
-    if units == 0 || price == 0 { 0 } else { ((i128::from(units) * i128::from(price)) >> 16) as i64 }
 }
 
 #[cfg(test)]

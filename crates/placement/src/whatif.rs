@@ -53,6 +53,7 @@ impl Problem {
             avoid: names.avoid.clone(),
             reserved: names.reserved.clone(),
             link_weight: names.link_weight,
+            sensitivity: names.sensitivity.clone(),
         })
     }
 }

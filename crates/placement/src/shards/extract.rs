@@ -56,6 +56,11 @@ impl<'a> Plan<'a> {
         for &balance in &p.balances {
             raw.balance(balance);
         }
+        raw.stranding(p.stranding, p.stranded_dims.clone());
+        if !p.interference.is_empty() {
+            let sensitivity = items.iter().map(|&item| p.sensitivity_of(item)).collect();
+            raw.interference(p.interference.clone(), sensitivity);
+        }
         raw.distances(restrict(&p.distance, hosts));
         raw.latencies(restrict(&p.latency, hosts));
         if !p.move_table.is_empty() {

@@ -2,7 +2,7 @@
 //! certain to be refused.
 
 use super::counters::Place;
-use super::{Delta, State, linear_cost};
+use super::{Change, Delta, State, own_cost};
 use crate::dense::NONE;
 
 /// What a bounded evaluation found.
@@ -33,19 +33,21 @@ impl State<'_> {
             return Verdict::Breaks;
         }
         self.opening_change(from, to, &mut delta);
-        delta.cost += linear_cost(p, item, to as usize) - linear_cost(p, item, from as usize);
+        delta.cost += own_cost(p, item, to as usize) - own_cost(p, item, from as usize);
         delta.cost += self.edge_change(item, from, to, NONE);
         if p.home[item as usize] != NONE {
             self.move_delta(item, from, to, &mut delta);
         }
         let exact = !p.tables.soft_rules;
         if p.has_load {
-            let demand = p.demand_of(item);
-            delta.cost += self.load_with(to, |r| demand[r]) - self.load[to as usize];
+            let (demand, sensitivity) = (p.demand_of(item), p.sensitivity_of(item));
+            let comes = Change { demand: |r: usize| demand[r], sensitivity };
+            delta.cost += self.load_with(to, comes) - self.load[to as usize];
             if exact && delta.cost - self.load[from as usize] > limit {
                 return Verdict::Above;
             }
-            delta.cost += self.load_with(from, |r| -demand[r]) - self.load[from as usize];
+            let leaves = Change { demand: |r: usize| -demand[r], sensitivity: -sensitivity };
+            delta.cost += self.load_with(from, leaves) - self.load[from as usize];
         }
         if exact && delta.cost > limit {
             return Verdict::Above;
@@ -81,8 +83,7 @@ impl State<'_> {
             return Verdict::Within(delta.cost);
         }
         let (x, y) = (a as usize, b as usize);
-        delta.cost +=
-            linear_cost(p, i, y) - linear_cost(p, i, x) + linear_cost(p, j, x) - linear_cost(p, j, y);
+        delta.cost += own_cost(p, i, y) - own_cost(p, i, x) + own_cost(p, j, x) - own_cost(p, j, y);
         delta.cost += self.edge_change(i, a, b, j) + self.edge_change(j, b, a, i);
         delta.cost +=
             p.move_cost_to(i, b) - p.move_cost_to(i, a) + p.move_cost_to(j, a) - p.move_cost_to(j, b);
@@ -91,11 +92,14 @@ impl State<'_> {
         }
         if p.has_load {
             let (comes, leaves) = (p.demand_of(i), p.demand_of(j));
-            delta.cost += self.load_with(b, |r| comes[r] - leaves[r]) - self.load[y];
+            let sensitivity = p.sensitivity_of(i) - p.sensitivity_of(j);
+            let there = Change { demand: |r: usize| comes[r] - leaves[r], sensitivity };
+            delta.cost += self.load_with(b, there) - self.load[y];
             if delta.cost - self.load[x] > limit {
                 return Verdict::Above;
             }
-            delta.cost += self.load_with(a, |r| leaves[r] - comes[r]) - self.load[x];
+            let here = Change { demand: |r: usize| leaves[r] - comes[r], sensitivity: -sensitivity };
+            delta.cost += self.load_with(a, here) - self.load[x];
         }
         if delta.cost > limit { Verdict::Above } else { Verdict::Within(delta.cost) }
     }

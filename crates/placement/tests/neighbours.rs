@@ -1,0 +1,129 @@
+//! Terms of the cost about who shares a host: stranded room and interference.
+
+#![allow(clippy::unwrap_used, reason = "fixtures fail loudly")]
+
+use ecosystem_core::{
+    Bytes, Component, Ecosystem, Host, Infrastructure, Kind, MicroMoney, Millicores, Rack, Region, Resources,
+    Zone,
+};
+use ecosystem_placement::{
+    DenseBuilder, DenseHost, DenseItem, Dimension, Problem, Settings, Solution, Term, Weights, solve,
+};
+use proptest::prelude::*;
+
+fn fleet(hosts: usize, cores: u64, gib: u64) -> Infrastructure {
+    let mut builder = Infrastructure::builder()
+        .region(Region::new("eu".parse().unwrap()))
+        .zone(Zone::new("eu-a".parse().unwrap(), "eu".parse().unwrap()))
+        .rack(Rack::new("r1".parse().unwrap(), "eu-a".parse().unwrap()));
+    for host in 1..=hosts {
+        let size = Resources::new(Millicores::cores(cores), Bytes::gib(gib));
+        builder = builder.host(Host::new(format!("h{host}").parse().unwrap(), "r1".parse().unwrap(), size));
+    }
+    builder.build().unwrap()
+}
+
+/// (name, cores, GiB, replicas)
+fn stack(components: &[(&str, u64, u64, u32)]) -> Ecosystem {
+    let mut builder = Ecosystem::builder("stack");
+    for &(name, cores, gib, replicas) in components {
+        let mut component = Component::new(name.parse().unwrap(), Kind::Container);
+        component.replicas = replicas;
+        component.requirements.request = Resources::new(Millicores::cores(cores), Bytes::gib(gib));
+        builder = builder.component(component);
+    }
+    builder.build().unwrap()
+}
+
+fn hosts_of(solution: &Solution, name: &str) -> Vec<String> {
+    let of = solution.placement.iter().filter(|(replica, _)| replica.component().as_str() == name);
+    let mut hosts: Vec<String> = of.map(|(_, host)| host.to_string()).collect();
+    hosts.sort();
+    hosts
+}
+
+#[test]
+fn what_asks_for_processors_and_what_asks_for_memory_fill_a_host_together() {
+    let (infra, eco) = (fleet(2, 8, 32), stack(&[("encoder", 6, 4, 2), ("cache", 1, 26, 2)]));
+    let mut weights = Weights::default();
+    let place = |weights| {
+        solve(&Problem::builder(&eco, &infra).weights(weights).build().unwrap(), &Settings::default())
+    };
+    weights.fragmentation = MicroMoney(1_000_000);
+    let solution = place(weights);
+    assert_eq!(hosts_of(&solution, "encoder"), ["h1", "h2"]);
+    assert_eq!(hosts_of(&solution, "cache"), ["h1", "h2"]);
+    // Each host keeps 1/8 of its processors and 2/32 of its memory: 1/16 of two hosts is stranded.
+    assert_eq!(solution.cost.stranding, 2 * 1_000_000 * 1_000 / 16);
+    assert_eq!(solution.cost.total(), solution.cost.stranding);
+    weights.fragmentation = MicroMoney::ZERO;
+    assert_eq!(place(weights).cost.stranding, 0);
+}
+
+#[test]
+fn a_sensitive_component_gets_the_quiet_neighbour() {
+    let infra = fleet(2, 16, 64);
+    let eco = stack(&[("trading", 4, 4, 1), ("batch", 10, 4, 1), ("archive", 1, 4, 1), ("search", 10, 4, 1)]);
+    let mut weights = Weights::default();
+    weights.interference = MicroMoney(1_000_000);
+    let builder = Problem::builder(&eco, &infra)
+        .weights(weights)
+        .sensitivity("batch".parse().unwrap(), 0)
+        .sensitivity("archive".parse().unwrap(), 10)
+        .sensitivity("search".parse().unwrap(), 0);
+    let solution = solve(&builder.build().unwrap(), &Settings::default());
+    // Batch and search do not fit together, so one of them has the archive beside it, which minds least of all.
+    let (trading, archive) = (hosts_of(&solution, "trading"), hosts_of(&solution, "archive"));
+    assert_eq!(trading.len() + archive.len(), 2);
+    let beside = |host: &[String]| {
+        let names = ["trading", "batch", "archive", "search"];
+        names.into_iter().filter(|name| hosts_of(&solution, name) == host).collect::<Vec<_>>()
+    };
+    assert_eq!(beside(&trading).len() + usize::from(trading != archive) * beside(&archive).len(), 4);
+    let expected: i64 = [("trading", 1_000), ("archive", 10)]
+        .into_iter()
+        .map(|(name, sensitivity)| {
+            let host = hosts_of(&solution, name);
+            let cores = [("trading", 4), ("batch", 10), ("archive", 1), ("search", 10)];
+            let others: i64 = cores
+                .into_iter()
+                .filter(|(other, _)| *other != name && hosts_of(&solution, other) == host)
+                .map(|it| it.1)
+                .sum();
+            sensitivity * others * 1_000_000 / 16
+        })
+        .sum();
+    assert!((solution.cost.interference - expected).abs() <= 2, "{} {expected}", solution.cost.interference);
+    // The best of all: trading beside one loud neighbour is the least that there is.
+    assert!(solution.cost.interference <= 1_000 * 10 * 1_000_000 / 16 + 10 * 11 * 1_000_000 / 16);
+}
+
+proptest! {
+    #[test]
+    fn interference_is_the_sum_over_pairs(
+        items in prop::collection::vec((1_i64..9, 0_i64..3_000, 0_u32..3), 2..8), weight in 1_000_i64..50_000,
+    ) {
+        let mut raw = DenseBuilder::new([Dimension { name: "cpu".into(), ..Dimension::default() }]);
+        for _ in 0..3 {
+            raw.host(DenseHost { capacity: vec![64], ..DenseHost::default() });
+        }
+        for &(demand, _, host) in &items {
+            raw.item(DenseItem { demand: vec![demand], home: Some(host), move_cost: 1 << 50, ..DenseItem::default() });
+        }
+        raw.interference(vec![(0, weight)], items.iter().map(|it| it.1).collect());
+        let problem = raw.build().unwrap();
+        let solution = solve(&problem, &Settings::default().with_work(2_000));
+        let homes: Vec<u32> = items.iter().map(|it| it.2).collect();
+        prop_assert_eq!(&solution.assignment, &homes);
+        let mut pairs = 0.0;
+        for (i, a) in items.iter().enumerate() {
+            for (j, b) in items.iter().enumerate() {
+                if i != j && a.2 == b.2 {
+                    pairs += weight as f64 * (a.1 as f64 / 1_000.0) * (b.0 as f64 / 64.0);
+                }
+            }
+        }
+        let found = Term::Interference.of(&solution.cost);
+        prop_assert!(found >= 0 && (found as f64 - pairs).abs() <= items.len() as f64 + 3.0, "{} {}", found, pairs);
+    }
+}
