@@ -2,12 +2,11 @@
 #![expect(
     clippy::unwrap_used,
     clippy::string_slice,
-    clippy::disallowed_methods,
     clippy::disallowed_macros,
     reason = "tests read files, print counts and unwrap what the vectors promise"
 )]
 
-mod common;
+use crate::common;
 
 use common::text;
 use ecosystem_audit::export::{Exporter, Format, syslog};

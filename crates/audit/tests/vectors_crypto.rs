@@ -11,7 +11,7 @@
     reason = "vectors are read from files"
 )]
 
-mod common;
+use crate::common;
 
 use common::{hex, json, number, text};
 use ecosystem_audit::kdf::hkdf_sha256;

@@ -10,7 +10,7 @@
     reason = "vectors are read from files"
 )]
 
-mod common;
+use crate::common;
 
 use std::fmt::Write as _;
 

@@ -11,7 +11,7 @@
     reason = "vectors are read from files"
 )]
 
-mod common;
+use crate::common;
 
 use common::{base64, bytes, hex, json, jsonl, number, text};
 use ecosystem_audit::note::{self, Note, NoteError, NoteSigner as _, NoteVerifier};

@@ -7,8 +7,7 @@
     reason = "a test reads its data from disk, says when it skips, and fails by panicking"
 )]
 
-#[path = "../../../examples/evaluation/nab.rs"]
-mod nab;
+use crate::nab;
 
 use ecosystem_forecast::anomaly::{
     AnomalyReport, Detector, Ensemble, EnsembleSettings, RobustZ, ZScore, evaluation::Events, z_scores,

@@ -8,8 +8,7 @@
     reason = "a test reads its data from disk, says when it skips, and fails by panicking"
 )]
 
-#[path = "../../../examples/evaluation/nab.rs"]
-mod nab;
+use crate::nab;
 
 use ecosystem_forecast::anomaly::{Ensemble, EnsembleSettings};
 use nab::{LOW_FN, LOW_FP, Outcome, Profile, STANDARD, Scored, evaluate};

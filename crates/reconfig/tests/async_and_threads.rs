@@ -4,7 +4,7 @@
 //! futures are polled, and that is what this test is about.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests: threads are what is compared")]
 
-mod common;
+use crate::common;
 
 use common::{cid, hid, infrastructure, rid, shop, spread};
 use ecosystem_core::{Epoch, ReplicaState, Timestamp};

@@ -1,7 +1,7 @@
 //! Plans that the engine carries out: order, detours, failures, moves aside, crashes in the middle.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
+use crate::common;
 
 use common::{cid, component, hid, rid, story};
 use ecosystem_core::{

@@ -1,7 +1,7 @@
 //! Moving a whole application: waves follow the dependencies, the whole takes as long as its critical path.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_macros, reason = "tests")]
 
-mod common;
+use crate::common;
 
 use common::{cid, component, shop};
 use ecosystem_core::{

@@ -1,7 +1,7 @@
 //! The simulator keeps the contract of `Hypervisor`, and executors that break it are caught.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
+use crate::common;
 
 use common::{hid, infrastructure, shop, spread};
 use ecosystem_core::conformance::{Report, Scenario, Verdict, hypervisor};

@@ -6,7 +6,7 @@
     reason = "tests; how many days is an environment variable"
 )]
 
-mod common;
+use crate::common;
 
 use common::{cid, hid, infrastructure, rid, shop, spread, story};
 use ecosystem_core::Version;

@@ -1,7 +1,7 @@
 //! Whole stories through engine and simulator, invariants checked at every step.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
+use crate::common;
 
 use common::{cid, hid, infrastructure, rid, shop, spread, story};
 use ecosystem_core::Version;

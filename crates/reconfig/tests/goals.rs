@@ -1,7 +1,7 @@
 //! What the weights of the goals are worth: the same story with a weight of nothing and of everything.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
+use crate::common;
 
 use common::{cid, component, hid, infrastructure, rid, shop, spread, story};
 use ecosystem_core::{Ecosystem, Kind, Placement};

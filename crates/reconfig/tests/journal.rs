@@ -1,7 +1,7 @@
 //! The journal: byte vectors, damage, and recovery at every prefix.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
+use crate::common;
 
 use common::{cid, component, hid, infrastructure, rid, shop, spread, story};
 use ecosystem_core::{Ecosystem, Epoch, Kind, Placement, Timestamp};

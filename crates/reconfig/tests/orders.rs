@@ -1,7 +1,7 @@
 //! What-if questions, expected loads, the reserve for failed hosts, ways to migrate, and single orders of operators.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
+use crate::common;
 
 use common::{cid, component, hid, infrastructure, rid, shop, spread, story};
 use ecosystem_core::{

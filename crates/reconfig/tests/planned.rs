@@ -2,7 +2,7 @@
 //! or a reserve.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
+use crate::common;
 
 use common::{cid, component, hid, infrastructure, rid, shop, spread, story};
 use ecosystem_core::{

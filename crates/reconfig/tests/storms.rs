@@ -3,7 +3,7 @@
 //! 256 cases by default; `PROPTEST_CASES=10000` is the slow tier.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
+use crate::common;
 
 use common::{cid, hid, infrastructure, rid, shop, spread, story};
 use ecosystem_core::{Bytes, Millicores, Resources, Version};

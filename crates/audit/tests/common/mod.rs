@@ -1,5 +1,10 @@
 //! Test vectors of other implementations, found by `VM_ECOSYSTEM_DATA`.
-#![allow(dead_code, reason = "every test file uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests read files, fail loudly, and a skip must be seen"
+)]
 
 use std::io::Read as _;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
 //! A small fleet for tests.
-#![allow(dead_code, reason = "each test target uses its own part")]
+#![allow(clippy::unwrap_used, reason = "fixtures fail loudly")]
 
 use ecosystem_core::{
     Bytes, Component, ComponentId, Dependency, DependencyKind, Domain, Ecosystem, Host, HostId,
