@@ -81,7 +81,8 @@ fn members((table, labels, groups): &(Table, Vec<f64>, Vec<usize>), rows: &[Vec<
     let near: Vec<bool> = labels.iter().map(|l| *l > 0.5).collect();
     let model = FailureModel::default().fit(table, &near, groups).unwrap_or_else(|error| fail(error));
     let said: Vec<_> = rows.iter().map(|row| model.members(row)).collect();
-    let stacked: Vec<f64> = rows.iter().map(|row| model.probability(row)).collect();
+    let stacked: Vec<f64> = rows.iter().map(|row| model.score(row)).collect();
+    let probabilities: Vec<f64> = rows.iter().map(|row| model.probability(row)).collect();
     let columns: [(&str, Vec<f64>); 3] = [
         ("member boosting", said.iter().map(|m| m.boosting).collect()),
         ("member forest", said.iter().map(|m| m.forest).collect()),
@@ -95,6 +96,7 @@ fn members((table, labels, groups): &(Table, Vec<f64>, Vec<usize>), rows: &[Vec<
     }
     eprintln!("fixed weights of ranks: {}", areas(&fixed, truth));
     eprintln!("stacked, weights {:.2?}: {}", model.weights(), areas(&stacked, truth));
+    eprintln!("stacked, calibrated: {}", areas(&probabilities, truth));
 }
 
 /// Place of every score among all, 0 to 1.

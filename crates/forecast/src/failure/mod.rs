@@ -5,8 +5,8 @@
 //!   labels, no training but a few dozen minutes; the method of choice when failures are few.
 //! - **Labels by horizon** ([`horizon_labels`]): what a supervised model learns, "fails 15 to 30 minutes from now", from
 //!   [`WindowFeatures`] of sliding windows that do not know which node they describe.
-//! - **[`FailureModel`]**: boosted trees, a random forest and an isolation forest, stacked by logistic regression on
-//!   predictions for parts of the data they have not seen, then calibrated. The order of the parts is the order of time.
+//! - **[`FailureModel`]**: boosted trees, a random forest and an isolation forest, stacked by the rank of
+//!   what they say of parts of the data they have not seen, then calibrated. The order of the parts is the order of time.
 //! - **[`Calibration`]**: isotonic (pool adjacent violators) or Platt; **[`threshold_for_cost`]**, [`threshold_for_f1`]:
 //!   where to draw the line.
 //! - **[`LeadTimes`]**: how early runs were warned, at which share of false minutes; [`Outcome`] has accuracy, balanced

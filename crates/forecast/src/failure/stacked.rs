@@ -36,12 +36,14 @@ pub enum FailureError {
 
 /// Three members and how to combine them.
 ///
-/// Every group of rows (a run, a node, a week) is predicted by members that did not see it. On those predictions a logistic
-/// regression learns the weights of the members (not negative: a member may be useless, not perverse), and a
-/// [`Calibration`] turns its answer into a probability. Rows of one group are alike, so that splitting within groups would
-/// flatter.
+/// Every group of rows (a run, a node, a week) is predicted by members that did not see it. What a member says counts by its
+/// rank among those predictions, so that members speak one language. A logistic regression learns the weights of the ranks
+/// (not negative: a member may be useless, not perverse), which are pulled towards 0.5, 0.3 and 0.2 for boosting, forest and
+/// isolation forest: rows of one group are alike, so that few groups say little about weights, however many their rows. A
+/// [`Calibration`] turns the weighted rank into a probability.
 ///
-/// Wolpert (1992), Stacked generalization, Neural Networks 5; Breiman (1996), Stacked regressions, Machine Learning 24.
+/// Wolpert (1992), Stacked generalization, Neural Networks 5; Breiman (1996), Stacked regressions, Machine Learning 24; the pull
+/// is the posterior mean of weights whose prior weighs as much as twenty groups.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -82,7 +84,8 @@ struct Fitted {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FittedFailureModel {
     members: Fitted,
-    weights: [f64; 4],
+    ranks: [Ranks; 3],
+    weights: [f64; 3],
     calibration: Calibration,
     held_out: Vec<f64>,
 }
@@ -100,6 +103,50 @@ impl Default for FailureModel {
 
 /// Fewest rows of either class.
 const LEAST: usize = 10;
+/// Weights of boosting, forest and isolation forest as long as nothing is known.
+const PRIOR: [f64; 3] = [0.5, 0.3, 0.2];
+/// How many groups with failures outweigh [`PRIOR`]: an estimate from fewer is mostly chance.
+const PRIOR_GROUPS: f64 = 20.0;
+/// Points that a member's predictions are kept by.
+const POINTS: usize = 1_000;
+
+/// The place of a prediction among those that a member made of rows it had not seen.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Ranks {
+    /// Different predictions, ascending, with the share of rows below (half of the equal ones).
+    points: Vec<(f64, f64)>,
+}
+
+impl Ranks {
+    fn of(mut said: Vec<f64>) -> Self {
+        said.sort_by(f64::total_cmp);
+        let rows = said.len() as f64;
+        let mut points: Vec<(f64, f64)> = Vec::new();
+        let mut from = 0;
+        while let Some(&value) = said.get(from) {
+            let until = from + said[from..].partition_point(|other| *other <= value);
+            points.push((value, (from + until) as f64 / (2.0 * rows)));
+            from = until;
+        }
+        let thin = points.len().div_ceil(POINTS).max(1);
+        // Thinned from the top, where failures are.
+        let mut kept: Vec<(f64, f64)> = points.iter().rev().step_by(thin).copied().collect();
+        kept.extend(points.first().filter(|first| kept.last() != Some(first)));
+        kept.reverse();
+        Self { points: kept }
+    }
+
+    /// Between 0 and 1, straight between points, flat beyond them.
+    fn place(&self, said: f64) -> f64 {
+        let above = self.points.partition_point(|it| it.0 <= said);
+        match (above.checked_sub(1).map(|at| self.points[at]), self.points.get(above)) {
+            (Some(a), Some(b)) => a.1 + (b.1 - a.1) * (said - a.0) / (b.0 - a.0),
+            (Some(_), None) => 1.0,
+            (None, _) => 0.0,
+        }
+    }
+}
 
 impl FailureModel {
     /// Learns from rows, labels (near or not) and the group of every row.
@@ -121,21 +168,27 @@ impl FailureModel {
         }
         let held = self.held_out(table, &y, groups)?;
         let known: Vec<usize> = (0..labels.len()).filter(|&r| held[r].is_some()).collect();
-        let said: Vec<[f64; 4]> = known.iter().filter_map(|&r| held[r].map(inputs)).collect();
+        let said: Vec<[f64; 3]> = known.iter().filter_map(|&r| held[r].map(Members::array)).collect();
         let truth: Vec<bool> = known.iter().map(|&r| labels[r]).collect();
         let none = FailureError::Groups { found: groups.len(), rows: table.rows() };
         if truth.iter().all(|l| *l) || truth.iter().all(|l| !l) {
             return Err(none);
         }
-        let weights = stack(&said, &truth);
-        let scores: Vec<f64> = said.iter().map(|x| dot(&weights, x)).collect();
+        let ranks = [0, 1, 2].map(|k| Ranks::of(said.iter().map(|it| it[k]).collect()));
+        let places: Vec<[f64; 3]> = said.iter().map(|it| places(&ranks, it)).collect();
+        let mut failing: Vec<usize> = known.iter().filter(|&&r| labels[r]).map(|&r| groups[r]).collect();
+        failing.sort_unstable();
+        failing.dedup();
+        let weights = stack(&places, &truth, failing.len() as f64);
+        let scores: Vec<f64> = places.iter().map(|it| dot(&weights, it)).collect();
         let calibration = Calibration::fit(&scores, &truth).ok_or(none)?;
         let mut held_out = vec![f64::NAN; labels.len()];
         for (&r, s) in known.iter().zip(&scores) {
             held_out[r] = calibration.probability(*s);
         }
         let all: Vec<usize> = (0..table.rows()).collect();
-        Ok(FittedFailureModel { members: self.members(table, &y, &all)?, weights, calibration, held_out })
+        let members = self.members(table, &y, &all)?;
+        Ok(FittedFailureModel { members, ranks, weights, calibration, held_out })
     }
 
     fn members(&self, table: &Table, y: &[f64], rows: &[usize]) -> Result<Fitted, FailureError> {
@@ -189,7 +242,12 @@ impl Fitted {
 impl FittedFailureModel {
     /// Calibrated probability that a failure is near.
     pub fn probability(&self, row: &[f64]) -> f64 {
-        self.calibration.probability(dot(&self.weights, &inputs(self.members(row))))
+        self.calibration.probability(self.score(row))
+    }
+
+    /// The weighted rank, 0 to 1: to put rows in order. Rows of one probability may differ in it.
+    pub fn score(&self, row: &[f64]) -> f64 {
+        dot(&self.weights, &places(&self.ranks, &self.members(row).array()))
     }
 
     /// What the members say.
@@ -197,9 +255,9 @@ impl FittedFailureModel {
         self.members.ask(row)
     }
 
-    /// Weights of boosting, forest and isolation forest.
-    pub fn weights(&self) -> [f64; 3] {
-        [self.weights[0], self.weights[1], self.weights[2]]
+    /// Weights of the ranks of boosting, forest and isolation forest; their sum is 1.
+    pub const fn weights(&self) -> [f64; 3] {
+        self.weights
     }
 
     /// Calibrated probabilities of the training rows by members that had not seen them; NaN where there were none.
@@ -213,18 +271,32 @@ impl FittedFailureModel {
     }
 }
 
-fn inputs(m: Members) -> [f64; 4] {
-    let odds = |p: f64| (p.clamp(0.005, 0.995) / (1.0 - p.clamp(0.005, 0.995))).ln();
-    [m.boosting, odds(m.forest), 10.0 * (m.isolation - 0.5), 1.0]
+impl Members {
+    const fn array(self) -> [f64; 3] {
+        [self.boosting, self.forest, self.isolation]
+    }
 }
 
-fn dot(w: &[f64; 4], x: &[f64; 4]) -> f64 {
+fn places(ranks: &[Ranks; 3], said: &[f64; 3]) -> [f64; 3] {
+    [0, 1, 2].map(|k| ranks[k].place(said[k]))
+}
+
+fn dot<const N: usize>(w: &[f64; N], x: &[f64; N]) -> f64 {
     w.iter().zip(x).map(|(a, b)| a * b).sum()
+}
+
+/// Weights of sum 1: those that a logistic regression of the labels on the ranks finds, pulled towards [`PRIOR`].
+fn stack(places: &[[f64; 3]], labels: &[bool], groups: f64) -> [f64; 3] {
+    let rows: Vec<[f64; 4]> = places.iter().map(|it| [it[0], it[1], it[2], 1.0]).collect();
+    let learnt = regress(&rows, labels);
+    let sum: f64 = learnt[..3].iter().sum();
+    let learnt = |k: usize| if sum > 0.0 { learnt[k] / sum } else { PRIOR[k] };
+    [0, 1, 2].map(|k| (groups * learnt(k) + PRIOR_GROUPS * PRIOR[k]) / (groups + PRIOR_GROUPS))
 }
 
 /// Logistic regression with a small ridge and weights that are not negative (but the offset), by projected gradient steps of
 /// the size that the curvature allows.
-fn stack(rows: &[[f64; 4]], labels: &[bool]) -> [f64; 4] {
+fn regress(rows: &[[f64; 4]], labels: &[bool]) -> [f64; 4] {
     const RIDGE: f64 = 1e-3;
     let n = rows.len() as f64;
     let curvature = rows.iter().map(|x| dot(x, x)).sum::<f64>() / (4.0 * n) + RIDGE;
@@ -293,6 +365,40 @@ mod tests {
         let high = fitted.held_out().iter().filter(|p| **p > 0.5).count();
         let mean = crate::stats::mean(fitted.held_out());
         assert!(high <= 5 && (mean - 0.25).abs() < 0.03, "{high} {mean}");
+    }
+
+    #[test]
+    fn ranks_rise_with_what_is_said_and_keep_the_top_apart() {
+        let mut rng = Pcg::new(4);
+        let said: Vec<f64> = (0..20_000).map(|_| rng.normal()).collect();
+        let ranks = Ranks::of(said.clone());
+        assert!(ranks.points.len() <= POINTS + 1);
+        assert_eq!((ranks.place(-99.0), ranks.place(99.0)), (0.0, 1.0));
+        let mut sorted = said;
+        sorted.sort_by(f64::total_cmp);
+        for (at, pair) in sorted.windows(2).enumerate() {
+            let (low, high) = (ranks.place(pair[0]), ranks.place(pair[1]));
+            assert!(low <= high && (low - at as f64 / 20_000.0).abs() < 2e-3, "{at} {low} {high}");
+        }
+        // Three of four say the same: half of them are below it.
+        assert!((Ranks::of(vec![1.0, 1.0, 1.0, 2.0]).place(1.0) - 0.375).abs() < 1e-12);
+    }
+
+    #[test]
+    fn few_groups_leave_the_weights_near_the_prior_and_many_do_not() {
+        let mut rng = Pcg::new(5);
+        let labels: Vec<bool> = (0..2_000).map(|r| r % 4 == 0).collect();
+        // Only the third member knows anything.
+        let place = |near: &bool| {
+            [rng.uniform(), rng.uniform(), f64::midpoint(rng.uniform(), if *near { 1.0 } else { 0.0 })]
+        };
+        let places: Vec<[f64; 3]> = labels.iter().map(place).collect();
+        let (few, many) = (stack(&places, &labels, 2.0), stack(&places, &labels, 2_000.0));
+        assert!(
+            (few.iter().sum::<f64>() - 1.0).abs() < 1e-12 && (many.iter().sum::<f64>() - 1.0).abs() < 1e-12
+        );
+        assert!(few.iter().zip(&PRIOR).all(|(w, prior)| (w - prior).abs() < 0.1), "{few:?}");
+        assert!(many[2] > 0.9, "{many:?}");
     }
 
     #[test]
