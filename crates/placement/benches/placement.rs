@@ -110,7 +110,7 @@ fn arrivals(c: &mut Criterion) {
 }
 
 /// A live fleet: applications of six replicas that call each other, with rules of most kinds, on well-filled hosts.
-fn fleet(hosts: u32) -> Problem {
+fn fleet(hosts: u32, rack: u32) -> Problem {
     let mut next = numbers(5);
     let mut below = move |n: u32| u32::try_from(next(u64::from(n))).unwrap();
     let mut raw = DenseBuilder::new(
@@ -121,10 +121,10 @@ fn fleet(hosts: u32) -> Problem {
         let open_cost = 400 + i64::from(host % 7) * 30;
         raw.host(DenseHost { capacity: vec![48, 128, 1_000, 25], open_cost, ..DenseHost::default() });
     }
-    let racks = hosts.div_ceil(20);
-    let zones: Vec<u32> = (0..hosts).map(|h| h / 20 % 4).collect();
+    let racks = hosts.div_ceil(rack);
+    let zones: Vec<u32> = (0..hosts).map(|h| h / rack % 4).collect();
     let (by_host, by_zone) = (raw.partition((0..hosts).collect()), raw.partition(zones));
-    let by_rack = raw.partition((0..hosts).map(|h| h / 20).collect());
+    let by_rack = raw.partition((0..hosts).map(|h| h / rack).collect());
     let labelled: Arc<[bool]> = (0..hosts).map(|h| h % 3 != 0).collect();
     let items = hosts * 6;
     for item in 0..items {
@@ -173,7 +173,7 @@ fn fleet(hosts: u32) -> Problem {
             })
             .collect()
     };
-    let point: Vec<u32> = (0..hosts).map(|h| h / 20).collect();
+    let point: Vec<u32> = (0..hosts).map(|h| h / rack).collect();
     raw.distances(Distances { point: point.clone(), table: table(30), points: racks, same_host: 0 });
     raw.latencies(Distances { point, table: table(30), points: racks, same_host: 0 });
     raw.build().unwrap()
@@ -181,8 +181,12 @@ fn fleet(hosts: u32) -> Problem {
 
 /// One arrival at a time with rules; besides the mean, what the slowest hundredth takes.
 fn arrivals_with_rules(c: &mut Criterion) {
-    let hosts = 10_000;
-    let problem = fleet(hosts);
+    arrivals_among(c, 10_000, 20);
+    arrivals_among(c, 100_000, 50);
+}
+
+fn arrivals_among(c: &mut Criterion, hosts: u32, rack: u32) {
+    let problem = fleet(hosts, rack);
     let items = u32::try_from(problem.items()).unwrap();
     let mut live = Live::new(&problem, &[]);
     let placed = (0..items).filter(|&item| live.place(item).unwrap().is_some()).count();

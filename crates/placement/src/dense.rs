@@ -304,7 +304,11 @@ impl Dense {
 
     /// Hosts at the same point as a host.
     pub(crate) fn neighbours(&self, host: u32) -> &[u32] {
-        let point = self.distance.point[host as usize] as usize;
+        self.hosts_at(self.distance.point[host as usize])
+    }
+
+    pub(crate) fn hosts_at(&self, point: u32) -> &[u32] {
+        let point = point as usize;
         &self.at_point[self.point_start[point] as usize..self.point_start[point + 1] as usize]
     }
 

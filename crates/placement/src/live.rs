@@ -8,7 +8,7 @@ use crate::dense::{Dense, NONE};
 use crate::error::ProblemError;
 use crate::problem::Problem;
 use crate::state::{Delta, State};
-use racks::Racks;
+use racks::{Broken, Racks};
 
 mod racks;
 
@@ -16,6 +16,8 @@ mod racks;
 const LOOKS: usize = 128;
 /// Of these, hosts that can only be as good as the best so far and leave less room.
 const TIES: usize = 40;
+/// Racks that are put in order first; most arrivals find their host there.
+const NEAREST: usize = 32;
 /// Sweeps over an arriving stack after its members have places.
 const SWEEPS: usize = 8;
 
@@ -378,25 +380,70 @@ impl Look<'_, '_> {
         }
         order.clear();
         order.extend(near.iter().copied().zip(0..));
-        order.sort_unstable();
+        if order.len() > NEAREST {
+            order.select_nth_unstable(NEAREST);
+        }
+        let first = order.len().min(NEAREST);
+        order[..first].sort_unstable();
+        let racks = &self.live.racks;
+        let mut sieve = Sieve {
+            p,
+            racks,
+            any: self.any,
+            asked: racks.asked(p.demand_of(self.item)),
+            broken: self.live.host_of(self.item).is_none().then(|| racks.broken(&self.live.state, self.item)),
+        };
         let gain = largest_gain(&self.live.state, self.item);
-        let arrives = self.live.host_of(self.item).is_none();
-        let mut broken = self.live.racks.broken(&self.live.state, self.item);
-        for &(least, point) in &*order {
+        if !self.visit(&order[..first], gain, &mut sieve) {
+            order.drain(..first);
+            order.retain(|&(_, point)| sieve.room(point) != Some(0));
+            order.sort_unstable();
+            self.visit(order, gain, &mut sieve);
+        }
+    }
+
+    /// Looks at racks in this order; true as soon as no later one can be better.
+    fn visit(&mut self, racks: &[(i64, u32)], gain: Option<i64>, sieve: &mut Sieve<'_>) -> bool {
+        for &(least, point) in racks {
             if self.hopeless(least, gain) || self.enough() {
-                return;
+                return true;
             }
-            let (from, to) = (p.point_start[point as usize], p.point_start[point as usize + 1]);
-            let hosts = &p.at_point[from as usize..to as usize];
-            let futile = !self.any
-                && (!self.live.racks.may_have_room(p, self.item, point)
-                    || (arrives && hosts.first().is_some_and(|&host| broken.everywhere_near(host))));
-            if !futile {
-                for &host in hosts {
+            let room = sieve.room(point);
+            for (at, &host) in sieve.p.hosts_at(point).iter().enumerate() {
+                if room.is_none_or(|bits| bits >> at & 1 == 1) {
                     self.at(host);
                 }
             }
         }
+        false
+    }
+}
+
+/// What racks are passed over.
+struct Sieve<'a> {
+    p: &'a Dense,
+    racks: &'a Racks,
+    /// Hosts that break rules are looked at, too.
+    any: bool,
+    asked: Vec<u8>,
+    /// `None` for an item that has a place already.
+    broken: Option<Broken<'a>>,
+}
+
+impl Sieve<'_> {
+    /// Hosts of a rack that are worth a look, one bit for each; `None` = all.
+    fn room(&mut self, point: u32) -> Option<u64> {
+        if self.any {
+            return None;
+        }
+        let room = self.racks.with_room(self.p, &self.asked, point);
+        if room == Some(0) {
+            return room;
+        }
+        let first = self.p.hosts_at(point).first();
+        let breaks =
+            self.broken.as_mut().zip(first).is_some_and(|(broken, &host)| broken.everywhere_near(host));
+        if breaks { Some(0) } else { room }
     }
 }
 

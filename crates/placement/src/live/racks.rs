@@ -4,15 +4,24 @@ use crate::compile::Check;
 use crate::dense::Dense;
 use crate::state::State;
 
-/// Racks with more hosts are not summed up: keeping the sum would cost more than it saves.
+/// Racks with more hosts are looked at host by host.
 const HOSTS_MAX: usize = 64;
 
-/// For each rack (point of the distances) the largest free amount by dimension, and which partitions it lies in as a whole.
+/// For each rack (point of the distances) what is free on its hosts in a byte for each dimension, and which partitions it lies
+/// in as a whole.
 #[derive(Clone, Debug)]
 pub(super) struct Racks {
-    room: Vec<i64>,
+    /// Rack by rack, then by dimension, then by host; empty where moves need both places.
+    free: Vec<u8>,
+    /// By dimension: bits that a byte leaves out.
+    shift: Vec<u32>,
     /// By partition: true if no rack is cut by it.
     whole: Vec<bool>,
+}
+
+/// An amount in a byte: what fits in amounts also fits in bytes.
+fn byte(amount: i64, shift: u32) -> u8 {
+    u8::try_from(amount.max(0) >> shift).unwrap_or(u8::MAX)
 }
 
 impl Racks {
@@ -22,12 +31,12 @@ impl Racks {
             let first = |host: usize| p.neighbours(host as u32)[0] as usize;
             (0..p.hosts).all(|host| partition.of[host] == partition.of[first(host)])
         });
-        let points = p.distance.points as usize;
-        let mut racks = Self { room: vec![i64::MAX; points * p.dims], whole: whole.collect() };
-        for point in 0..points {
-            if let Some(&host) = p.at_point.get(p.point_start[point] as usize) {
-                racks.update(state, host);
-            }
+        let most = |r: usize| p.capacity.iter().skip(r).step_by(p.dims).copied().max().unwrap_or(0);
+        let shift = (0..p.dims).map(|r| (i64::BITS - most(r).leading_zeros()).saturating_sub(u8::BITS));
+        let free = vec![0; if p.any_transient { 0 } else { p.hosts * p.dims }];
+        let mut racks = Self { free, shift: shift.collect(), whole: whole.collect() };
+        for host in 0..p.hosts as u32 {
+            racks.update(state, host);
         }
         racks
     }
@@ -36,23 +45,38 @@ impl Racks {
     pub(super) fn update(&mut self, state: &State<'_>, host: u32) {
         let p = state.p;
         let hosts = p.neighbours(host);
-        if hosts.len() > HOSTS_MAX || p.any_transient {
+        if self.free.is_empty() || hosts.len() > HOSTS_MAX {
             return;
         }
-        let at = p.distance.point[host as usize] as usize * p.dims;
-        let room = &mut self.room[at..at + p.dims];
-        room.fill(i64::MIN);
-        for &host in hosts {
-            for (most, &free) in room.iter_mut().zip(state.hard_room(host)) {
-                *most = (*most).max(free);
-            }
+        let from = p.point_start[p.distance.point[host as usize] as usize] as usize * p.dims;
+        let at = hosts.binary_search(&host).unwrap_or(0);
+        for (r, &free) in state.hard_room(host).iter().enumerate() {
+            self.free[from + r * hosts.len() + at] = byte(free, self.shift[r]);
         }
     }
 
-    /// False if no host of the rack can have room for the item.
-    pub(super) fn may_have_room(&self, p: &Dense, item: u32, point: u32) -> bool {
-        let at = point as usize * p.dims;
-        self.room[at..at + p.dims].iter().zip(p.demand_of(item)).all(|(most, asked)| asked <= most)
+    /// An item's demand in bytes.
+    pub(super) fn asked(&self, demand: &[i64]) -> Vec<u8> {
+        demand.iter().zip(&self.shift).map(|(&asked, &shift)| byte(asked, shift)).collect()
+    }
+
+    /// The hosts of a rack that may have room for a demand, one bit for each; `None` if all must be looked at.
+    pub(super) fn with_room(&self, p: &Dense, asked: &[u8], point: u32) -> Option<u64> {
+        let (from, to) = (p.point_start[point as usize] as usize, p.point_start[point as usize + 1] as usize);
+        let count = to - from;
+        if self.free.is_empty() || count > HOSTS_MAX {
+            return None;
+        }
+        let mut room = [1_u8; HOSTS_MAX];
+        if count > 0 {
+            let rows = self.free[from * p.dims..to * p.dims].chunks_exact(count);
+            for (row, &asked) in rows.zip(asked) {
+                for (room, &free) in room.iter_mut().zip(row) {
+                    *room &= u8::from(free >= asked);
+                }
+            }
+        }
+        Some((0..count).fold(0, |bits, at| bits | u64::from(room[at]) << at))
     }
 
     /// The rules that an arriving item breaks in a rack, whatever the host.
