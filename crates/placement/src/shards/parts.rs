@@ -107,7 +107,8 @@ pub enum ShardError {
 ///     raw.item(DenseItem { demand: vec![2], ..DenseItem::default() });
 /// }
 /// let problem = raw.build()?;
-/// let search = ShardedSearch::new(&problem, &Settings::default(), 30).expect("four shards");
+/// let settings = Settings::default();
+/// let search = ShardedSearch::new(&problem, &settings, 30).expect("four shards");
 /// let (mut assignment, mut work) = (search.start(), 0);
 /// for number in 0..search.rounds() {
 ///     let round = search.round(number).expect("a round");
@@ -117,7 +118,7 @@ pub enum ShardError {
 ///         round.merge(&answer, &mut assignment)?;
 ///     }
 /// }
-/// assert_eq!(search.finish(assignment, work), solve_sharded(&problem, &Settings::default(), 30));
+/// assert_eq!(search.finish(assignment, work), solve_sharded(&problem, &settings, 30));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
