@@ -3,7 +3,7 @@
 #   scripts/check.sh          fast tier: format, lints, tests, docs, quickstart (every change)
 #   scripts/check.sh slow     fast tier and everything that takes longer (before a release)
 #   scripts/check.sh ci       what continuous integration runs: what a change can break, in half an hour
-#   scripts/check.sh engines  only the query engine of adapters/ (DataFusion), which the others but slow leave alone
+#   scripts/check.sh engines  only the query engines of adapters/ (DataFusion, Ballista), which the others but slow leave alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tier=${1:-fast}
@@ -79,18 +79,21 @@ adapters() {
   fi
 }
 
-# Forecasts in SQL: hundreds of packages that nothing else needs.
+# Forecasts in SQL, in one process and in several: hundreds of packages that nothing else needs.
 engines() {
-  local which=(--manifest-path adapters/Cargo.toml -p ecosystem-datafusion)
-  step "query engine: lints"
+  # Always both, so that what they share is built once.
+  local which=(--manifest-path adapters/Cargo.toml -p ecosystem-datafusion -p ecosystem-ballista)
+  local built=adapters/target/debug/examples
+  step "query engines: lints"
   cargo clippy "${which[@]}" --all-targets -- -D warnings
-  step "query engine: tests"
-  tested "$scratch/engines.txt" cargo test "${which[@]}" -- --show-output
-  step "query engine: a small file by SQL and directly"
-  cargo run "${which[@]}" --example sql_forecast -- --series 100 --points 200 --repeat 1 | tee "$scratch/sql.json"
+  step "query engines: tests"
+  tested "$scratch/engines.txt" cargo test "${which[@]}" -- --show-output --test-threads 1
+  step "query engines: a small file by SQL and directly"
+  # Built by the tests just now.
+  "$built/sql_forecast" --series 100 --points 200 --repeat 1 | tee "$scratch/sql.json"
   grep -q '"different":0' "$scratch/sql.json"
-  step "query engine: three questions to a fleet"
-  cargo run "${which[@]}" --example fleet_in_sql | tee "$scratch/fleet.txt"
+  step "query engines: three questions to a fleet"
+  "$built/fleet_in_sql" | tee "$scratch/fleet.txt"
   # Who will run out of processors, who behaves unlike itself, of whom nothing can be said.
   grep -q '| vm-09 ' "$scratch/fleet.txt" && grep -q '| vm-07 ' "$scratch/fleet.txt" && grep -q '| vm-12 ' "$scratch/fleet.txt"
 }
