@@ -2,7 +2,7 @@
 # The checks of this repository.
 #   scripts/check.sh          fast tier: format, lints, tests, docs, quickstart (every change)
 #   scripts/check.sh slow     fast tier and everything that takes longer (before a release)
-#   scripts/check.sh ci       what continuous integration runs: what a change can break, in half an hour
+#   scripts/check.sh ci       what continuous integration runs: all that a change can break but the query engines
 #   scripts/check.sh engines  only the query engines of adapters/ (DataFusion, Ballista), which the others but slow leave alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
