@@ -150,6 +150,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Where the director's process is named, for its hosts.
+const DIRECTOR: &str = "director";
+
+/// A host outlives controllers, but not the director, so that an interrupted program leaves no machines behind.
+pub(crate) fn end_with_the_director(root: &Path) {
+    let named = root.parent().map(|dir| std::fs::read_to_string(dir.join(DIRECTOR)));
+    let Some(Ok(pid)) = named else { return };
+    let director = Path::new("/proc").join(pid);
+    std::thread::spawn(move || {
+        while director.exists() {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        // The machines are in the process group of their host.
+        drop(Command::new("kill").args(["-KILL", "--", &format!("-{}", std::process::id())]).status());
+    });
+}
+
 pub(crate) fn free_address() -> Result<String> {
     Ok(format!("127.0.0.1:{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()))
 }
@@ -168,6 +185,7 @@ impl Director {
         let lock = services.as_ref().map_or(Lock::File, |it| it.lock().clone());
         let surroundings = Surroundings { prometheus: free_address()?, lock };
         std::fs::write(dir.join("surroundings.json"), serde_json::to_vec(&surroundings)?)?;
+        std::fs::write(dir.join(DIRECTOR), std::process::id().to_string())?;
         let prometheus = prometheus(&dir, &surroundings.prometheus)?;
         let settings = stack::fleet(&dir)?;
         let hosts: Vec<HostId> = settings.hosts.iter().map(|(id, _)| id.clone()).collect();

@@ -33,11 +33,14 @@ use std::io::Write;
 /// The role that the first argument names, if it names one; programs call this first.
 ///
 /// `host …` is the supervisor of a host, `control DIR` a controller, `observe DIR` an observer. They live until they are
-/// killed, the observer until its input ends. `control DIR heedless` does not look at its lease once it has it.
+/// killed, hosts at most as long as the director, the observer until its input ends. `control DIR heedless` does not look at its lease once it has it.
 pub fn play_role() -> Option<Result<(), Box<dyn std::error::Error>>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.first().map(String::as_str) {
         Some("host") => {
+            if let Some(root) = words.get(1) {
+                director::end_with_the_director(std::path::Path::new(root));
+            }
             let settings = ecosystem_qemu::HostSettings::from_arguments(&words[1..]);
             Some(settings.map_err(Into::into).and_then(|it| Ok(ecosystem_qemu::serve(it)?)))
         }
