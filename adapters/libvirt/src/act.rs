@@ -104,6 +104,10 @@ impl Shared {
         let xml = it.describe(&self.settings.template.replace("{version}", it.version.as_str()));
         let refused = |e: virt::error::Error| ActionOutcome::failed(format!("{host}: {e}"));
         let connect = link.connect().map_err(refused)?;
+        // What is left of a machine that ended by itself: the daemon takes no second description of one name.
+        if let Some(left) = self.find(&it.replica, host)?.filter(|it| it.state == ReplicaState::Stopped) {
+            left.domain.undefine().map_err(refused)?;
+        }
         let domain = connect.define_domain_xml(&xml).map_err(refused)?;
         if let Err(e) = domain.create() {
             return match self.find(&it.replica, host) {

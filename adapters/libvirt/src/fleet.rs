@@ -2,7 +2,8 @@
 
 use crate::ground::{Link, lock};
 use crate::ledger::{Ledger, LedgerError, Verdict};
-use crate::measure::Measured;
+use crate::measure::{self, Measured};
+use crate::stats;
 use ecosystem_core::{
     ActionId, ActionKind, ActionOutcome, ActionRequest, Capabilities, Capability, HostHealth, HostId,
     Hypervisor, HypervisorEvent, Inventory, ReplicaId, ReplicaState, Resources, SubmitError, Timestamp,
@@ -162,7 +163,9 @@ impl Shared {
             let mark = lock(&self.news).ended;
             // Silence is not told of.
             if let Ok(all) = link.look() {
-                lock(&self.measured).take(&link.host, &all);
+                if let Ok(stats) = link.connect().and_then(|it| stats::all(&it)) {
+                    lock(&self.measured).take(&link.host, &all, stats, measure::unix_ms());
+                }
                 let host = link.host.clone();
                 let mut events = vec![HypervisorEvent::Host { host, health: HostHealth::Alive }];
                 let mut news = lock(&self.news);

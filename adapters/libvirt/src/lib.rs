@@ -8,6 +8,7 @@
 //! | host | a connection URI |
 //! | replica, version, resources | metadata of the domain ([`identity`]) |
 //! | start | define and create; stop: destroy and undefine |
+//! | processor, memory, network and disk use | the statistics of all domains of a daemon, one call a look ([`Figure`]) |
 //! | numbers of actions, highest epoch | a file ([`Ledger`]) that all controllers share, changed under a lock |
 
 mod ledger;
@@ -22,7 +23,13 @@ mod fleet;
 mod ground;
 #[cfg(feature = "libvirt")]
 mod measure;
+#[cfg(feature = "libvirt")]
+mod stats;
+#[cfg(feature = "libvirt")]
+mod usage;
 
 #[cfg(feature = "libvirt")]
 pub use fleet::{Fleet, FleetError, HostSettings, Settings};
 pub use ledger::{Ledger, LedgerError, Verdict};
+#[cfg(feature = "libvirt")]
+pub use usage::Figure;

@@ -8,10 +8,10 @@ use daemons::Daemons;
 use ecosystem_core::conformance::{Scenario, hypervisor};
 use ecosystem_core::{
     ActionId, ActionKind, ActionOutcome, ActionRequest, Bytes, Epoch, HostId, Hypervisor, HypervisorEvent,
-    MetricKind, MetricQuery, MetricsSource, MigrationMode, Millicores, ReplicaId, ReplicaState, Resources,
-    Subject, SubmitError, Timestamp, Version,
+    MetricKind, MetricQuery, MetricsSource, MigrationMode, Millicores, QueryError, RangeQuery, ReplicaId,
+    ReplicaState, Resources, Subject, SubmitError, Timestamp, Version,
 };
-use ecosystem_libvirt::{Fleet, HostSettings, Settings};
+use ecosystem_libvirt::{Figure, Fleet, HostSettings, Settings};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 fn now() -> Timestamp {
@@ -64,6 +64,19 @@ fn state(fleet: &mut Fleet, id: u64, on: &str) -> ReplicaState {
     }
 }
 
+/// Waits until a figure of the machine has been told.
+fn measured(fleet: &mut Fleet, figure: Figure) -> f64 {
+    let begin = Instant::now();
+    loop {
+        let query = MetricQuery { subject: Subject::Replica(web()), metric: figure.metric() };
+        match fleet.latest(&[query]).unwrap().remove(0) {
+            Ok(sample) => return sample.value,
+            Err(e) => assert!(begin.elapsed() < Duration::from_secs(30), "{figure:?}: {e}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn two_real_daemons_keep_the_contract_pause_measure_and_move_a_machine_while_it_runs() {
     let asked = std::env::var_os("ECO_REAL").is_some_and(|it| it == "1");
@@ -95,25 +108,61 @@ fn two_real_daemons_keep_the_contract_pause_measure_and_move_a_machine_while_it_
     let resources = Resources::new(Millicores(500), Bytes::mib(32));
     let (replica, version) = (web(), Version::new("1"));
     let start = ActionKind::Start { replica, host: host("a"), version, resources };
+    let again = start.clone();
     assert_eq!(order(&mut fleet, 1_001, start), ActionOutcome::DONE);
     fleet.pause(&host("a"), &web(), true).unwrap();
     assert_eq!(state(&mut fleet, 1_002, "a"), ReplicaState::Unhealthy);
     fleet.pause(&host("a"), &web(), false).unwrap();
     assert_eq!(state(&mut fleet, 1_003, "a"), ReplicaState::Running);
-    std::thread::sleep(Duration::from_millis(2_500));
-    let about = |metric| MetricQuery { subject: Subject::Replica(web()), metric };
-    let measured = fleet.latest(&[about(MetricKind::CpuMillicores), about(MetricKind::MemoryBytes)]).unwrap();
-    let cpu = measured[0].clone().unwrap().value;
-    let memory = measured[1].clone().unwrap().value;
+    for figure in [
+        Figure::Processor,
+        Figure::Memory,
+        Figure::Balloon,
+        Figure::BusiestVcpu,
+        Figure::VcpuDelay,
+        Figure::DiskRead,
+        Figure::DiskWrites,
+    ] {
+        say(&format!("{figure:?}: {}", measured(&mut fleet, figure)));
+    }
+    let (cpu, memory) = (measured(&mut fleet, Figure::Processor), measured(&mut fleet, Figure::Memory));
     assert!((0.0..2_000.0).contains(&cpu) && memory > 1e6, "{cpu} millicores, {memory} bytes");
-    say(&format!("{cpu:.0} millicores, {memory} bytes"));
+    let balloon = measured(&mut fleet, Figure::Balloon);
+    assert!((balloon - 32.0 * 1_048_576.0).abs() < 1.0, "{balloon}");
+    let unknown = MetricQuery { subject: Subject::Replica(web()), metric: MetricKind::LatencyMs };
+    assert!(matches!(fleet.latest(&[unknown]).unwrap()[0], Err(QueryError::Unknown { .. })));
+
+    // A machine that ends by itself leaves its description; it is started anew, and its counters begin at zero.
+    daemons.kill_machines();
+    let begin = Instant::now();
+    let mut looks = 1_010..;
+    while state(&mut fleet, looks.next().unwrap(), "a") != ReplicaState::Stopped {
+        assert!(begin.elapsed() < Duration::from_secs(30), "a machine that was killed is said to run");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(order(&mut fleet, 100_000, again), ActionOutcome::DONE);
+    let since = now();
+    let query = || MetricQuery { subject: Subject::Replica(web()), metric: MetricKind::CpuMillicores };
+    let begin = Instant::now();
+    let fresh = loop {
+        match fleet.latest(&[query()]).unwrap().remove(0) {
+            Ok(sample) if sample.at > since => break sample.value,
+            _ => assert!(begin.elapsed() < Duration::from_secs(30), "no rate after the machine came back"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let series = RangeQuery { query: query(), start: since, end: now(), step: Duration::from_millis(100) };
+    let series = fleet.range(&[series]).unwrap().remove(0).unwrap();
+    let all = series.values.iter().chain([&fresh]);
+    assert!(all.clone().all(|it| it.is_nan() || (0.0..4_000.0).contains(it)), "{series:?}, {fresh}");
+    say(&format!("started anew after it was killed: {fresh:.0} millicores"));
 
     let (from, to, mode) = (host("a"), host("b"), MigrationMode::PreCopy);
-    let moved = order(&mut fleet, 1_004, ActionKind::Migrate { replica: web(), from, to, mode });
+    let moved = order(&mut fleet, 200_004, ActionKind::Migrate { replica: web(), from, to, mode });
     assert!(matches!(moved, ActionOutcome::Done { downtime } if !downtime.is_zero()), "{moved:?}");
     say(&format!("moved while it ran: {moved:?}"));
     assert_eq!(
-        (state(&mut fleet, 1_005, "a"), state(&mut fleet, 1_006, "b")),
+        (state(&mut fleet, 200_005, "a"), state(&mut fleet, 200_006, "b")),
         (ReplicaState::Stopped, ReplicaState::Running)
     );
 
@@ -121,13 +170,13 @@ fn two_real_daemons_keep_the_contract_pause_measure_and_move_a_machine_while_it_
     let mut late = self::fleet(&daemons);
     let kind = ActionKind::Stop { replica: web(), host: host("b") };
     let stop = ActionRequest {
-        id: ActionId(1_007),
+        id: ActionId(200_007),
         epoch: Epoch(1),
         kind: kind.clone(),
         deadline: now(),
         expected: None,
     };
     assert!(matches!(late.submit(&stop), Err(SubmitError::Rejected { reason }) if reason.contains("epoch")));
-    assert_eq!(order(&mut fleet, 1_008, kind), ActionOutcome::DONE);
+    assert_eq!(order(&mut fleet, 200_008, kind), ActionOutcome::DONE);
     assert!(fleet.inventory().unwrap().replicas.is_empty());
 }
