@@ -7,6 +7,7 @@ use crate::dense::{
 };
 use crate::error::ProblemError;
 use crate::problem::Problem;
+use crate::throughout;
 use ecosystem_core::Weight;
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ pub struct DenseBuilder {
     groups: Vec<Vec<u32>>,
     partitions: Vec<Vec<u32>>,
     rules: Vec<Lowered>,
+    /// Indices of the rules that hold at every moment of a plan.
+    throughout: Vec<usize>,
     distance: Distances,
     latency: Distances,
     move_table: Vec<i64>,
@@ -101,6 +104,14 @@ impl DenseBuilder {
         self.rules.push(Lowered { rule, weight, name: name.into() });
     }
 
+    /// Adds a rule that holds at every moment while items go from their homes to their places, in whatever order they go.
+    /// If homes break it, it is to hold at the end. A soft one costs for the end, and again for what breaks it on the way.
+    /// [`DenseRule::Custom`] cannot be judged on the way and is refused by [`build`](Self::build).
+    pub fn rule_throughout(&mut self, name: impl Into<Arc<str>>, weight: Weight, rule: DenseRule) {
+        self.throughout.push(self.rules.len());
+        self.rule(name, weight, rule);
+    }
+
     /// Distances that edges are weighted with.
     pub fn distances(&mut self, distance: Distances) {
         self.distance = distance;
@@ -143,6 +154,11 @@ impl DenseBuilder {
         self.items.len()
     }
 
+    /// Home of each item; `NONE` = it has none.
+    pub(crate) fn homes(&self) -> Vec<u32> {
+        self.items.iter().map(|item| item.home.unwrap_or(NONE)).collect()
+    }
+
     /// Dimensions that some item asks for.
     pub(crate) fn asked_dimensions(&self) -> Vec<u32> {
         let asked =
@@ -158,7 +174,9 @@ impl DenseBuilder {
     pub(crate) fn into_dense(self) -> Result<Dense, ProblemError> {
         self.validate_shape()?;
         self.validate_rules()?;
+        let throughout = self.throughout.clone();
         let mut dense = self.arrays();
+        throughout::extend(&mut dense, &throughout);
         validate_sums(&dense)?;
         dense.tables = compile(&dense);
         Ok(dense)
@@ -323,7 +341,7 @@ impl DenseBuilder {
     fn validate_rules(&self) -> Result<(), ProblemError> {
         let group = |ix: &GroupIx| in_range("rule", "group", ix.0, self.groups.len());
         let partition = |ix: &PartitionIx| in_range("rule", "partition", ix.0, self.partitions.len());
-        for lowered in &self.rules {
+        for (ix, lowered) in self.rules.iter().enumerate() {
             match &lowered.rule {
                 DenseRule::Limit { group: g, partition: p, .. }
                 | DenseRule::Together { group: g, partition: p }
@@ -358,6 +376,12 @@ impl DenseBuilder {
                     }
                 }
                 DenseRule::Custom(rule) => {
+                    if self.throughout.contains(&ix) {
+                        return Err(ProblemError::Rule {
+                            rule: lowered.name.to_string(),
+                            message: "is the caller's own, expected one of the catalogue for a rule that holds throughout".to_owned(),
+                        });
+                    }
                     for item in rule.members() {
                         in_range("rule", "item", item, self.items.len())?;
                     }

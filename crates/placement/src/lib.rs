@@ -44,6 +44,7 @@ mod shards;
 mod solution;
 mod split;
 mod state;
+mod throughout;
 mod whatif;
 
 pub use builder::DenseBuilder;

@@ -8,7 +8,7 @@ use crate::proximity::{ProximityMatrix, closeness};
 use crate::settings::{COST_PER_MICRO, Weights};
 use ecosystem_core::{
     Component, ComponentId, Domain, Host, HostSet, HostState, Infrastructure, ReplicaId, Resources, Rule,
-    Weight,
+    Span, Weight,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -345,7 +345,13 @@ impl Lowering<'_> {
     fn rule(&mut self, rule: &Rule) -> Result<(), ProblemError> {
         let weight = in_cost_units(rule.weight);
         for lowered in rules::lower_rule(self, rule)? {
-            self.raw.rule(Arc::clone(&rule.name), weight, lowered);
+            let name = Arc::clone(&rule.name);
+            // Lowering itself makes rules of our own that see both sides.
+            if rule.span == Span::WholePlan && !matches!(lowered, DenseRule::Custom(_)) {
+                self.raw.rule_throughout(name, weight, lowered);
+            } else {
+                self.raw.rule(name, weight, lowered);
+            }
         }
         Ok(())
     }

@@ -17,6 +17,10 @@ fn id(name: &str) -> ComponentId {
 const HOSTS: usize = 9;
 
 fn infrastructure() -> Infrastructure {
+    infrastructure_with_prices(|h| 100_000 + 10_000 * h)
+}
+
+fn infrastructure_with_prices(price: impl Fn(i64) -> i64) -> Infrastructure {
     let mut builder = Infrastructure::builder().region(Region::new("eu".parse().unwrap()));
     for zone in ["a", "b", "c"] {
         builder = builder
@@ -28,7 +32,7 @@ fn infrastructure() -> Infrastructure {
         let rack = format!("{}{}", ["a", "b", "c"][h % 3], 1 + h / 3 % 2);
         let size = Resources::new(Millicores::cores(8), Bytes::gib(16));
         let mut host = Host::new(format!("h{h}").parse().unwrap(), rack.parse().unwrap(), size);
-        host.price_per_hour = MicroMoney(100_000 + 10_000 * i64::try_from(h).unwrap());
+        host.price_per_hour = MicroMoney(price(i64::try_from(h).unwrap()));
         host.domains.insert(Arc::from("feed"), Arc::from(if h < 4 { "A" } else { "B" }));
         builder = builder.host(host);
     }
@@ -131,4 +135,50 @@ fn many_rules_hold_together() {
     let solution = solve(&problem, &Settings::default().with_work(100_000));
     assert!(solution.is_feasible(), "{:?}", solution.status);
     check(&problem, &solution.placement).unwrap();
+}
+
+/// How many of the placements in which some of those who move are still at home break the rule.
+fn broken_on_the_way(
+    rule: &Rule,
+    stack: &Ecosystem,
+    infra: &Infrastructure,
+    way: (&Placement, &Placement),
+) -> usize {
+    let (from, to) = way;
+    let moves: Vec<_> = to.iter().filter(|(replica, host)| from.host_of(replica) != Some(*host)).collect();
+    let mixture = |mask: u32| -> Placement {
+        let moved = moves.iter().enumerate().filter(|(k, _)| mask >> k & 1 == 1).map(|(_, it)| *it);
+        // The later of two entries for a replica counts.
+        from.iter().chain(moved).map(|(replica, host)| (replica.clone(), host.clone())).collect()
+    };
+    let masks = 0..1_u32 << moves.len();
+    masks.filter(|&mask| !rule.check(stack, infra, &mixture(mask)).is_empty()).count()
+}
+
+#[test]
+fn a_rule_for_the_whole_plan_holds_in_whatever_order_the_moves_are_made() {
+    let (stack, before) = (stack(), infrastructure());
+    let after = infrastructure_with_prices(|h| 190_000 - 10_000 * h);
+    let settings = Settings::default().with_work(20_000);
+    let (mut would_break, mut moved) = (Vec::new(), 0);
+    for kind in catalogue() {
+        let rule = Rule::hard("rule", kind);
+        let start = solve(&Problem::builder(&stack, &before).rule(rule.clone()).build().unwrap(), &settings)
+            .placement;
+        let solved = |rule: Rule| {
+            let problem = Problem::builder(&stack, &after).rule(rule).current(start.clone()).build().unwrap();
+            let solution = solve(&problem, &settings);
+            assert!(solution.is_feasible(), "{:?}", solution.status);
+            solution.placement
+        };
+        let to = solved(rule.clone().during_the_plan());
+        assert_eq!(broken_on_the_way(&rule, &stack, &after, (&start, &to)), 0, "{rule}");
+        moved += to.iter().filter(|(replica, host)| start.host_of(replica) != Some(*host)).count();
+        let at_the_end = solved(rule.clone());
+        if broken_on_the_way(&rule, &stack, &after, (&start, &at_the_end)) > 0 {
+            would_break.push(rule.to_string());
+        }
+    }
+    assert!(moved > 40, "{moved} moves");
+    assert!(would_break.len() >= 5, "only {would_break:?} are in danger without it");
 }

@@ -2,10 +2,10 @@
 
 use super::Lowering;
 use crate::custom::{CustomRule, View};
-use crate::dense::{DenseRule, Distances, GroupIx, PartitionIx, percent_over};
+use crate::dense::{DenseRule, Distances, GroupIx, NONE, PartitionIx, percent_over};
 use crate::error::ProblemError;
 use crate::problem::ProblemBuilder;
-use ecosystem_core::{Component, ComponentId, Domain, HostId, HostSet, ReplicaId, Rule, RuleKind};
+use ecosystem_core::{Component, ComponentId, Domain, HostId, HostSet, ReplicaId, Rule, RuleKind, Span};
 use std::sync::Arc;
 
 /// The dense rules a rule stands for; their degrees add up to the rule's.
@@ -95,12 +95,17 @@ fn lower_catalogue(lowering: &mut Lowering<'_>, rule: &Rule) -> Result<Vec<Dense
                 .iter()
                 .map(|id| lowering.items(rule, std::slice::from_ref(id)))
                 .collect::<Result<_, _>>()?;
-            let custom = PathRule {
+            let mut custom = PathRule {
                 name: rule.name.to_string(),
                 steps,
                 latency: lowering.latency.clone(),
                 max: i64::try_from(budget.get()).unwrap_or(i64::MAX),
+                homes: Vec::new(),
             };
+            let homes = lowering.raw.homes();
+            if rule.span == Span::WholePlan && custom.degree(&View::new(&homes)) == 0 {
+                custom.homes = homes;
+            }
             one(DenseRule::Custom(Arc::new(custom)))
         }
         RuleKind::MaxPrice { max } => Ok(vec![max_price(lowering, max.0.max(0))]),
@@ -214,6 +219,16 @@ struct PathRule {
     steps: Vec<Vec<u32>>,
     latency: Distances,
     max: i64,
+    /// Where items are before they move, for a rule that holds throughout; else empty.
+    homes: Vec<u32>,
+}
+
+impl PathRule {
+    /// Where an item is, or may be while it moves.
+    fn places(&self, view: &View<'_>, item: u32) -> impl Iterator<Item = u32> + Clone + use<> {
+        let home = self.homes.get(item as usize).copied().filter(|&host| host != NONE);
+        [view.host_of(item), home].into_iter().flatten()
+    }
 }
 
 impl CustomRule for PathRule {
@@ -232,8 +247,8 @@ impl CustomRule for PathRule {
         let mut sum = 0;
         for step in self.steps.windows(2) {
             let mut worst = 0;
-            for a in step[0].iter().filter_map(|&i| view.host_of(i)) {
-                for b in step[1].iter().filter_map(|&j| view.host_of(j)) {
+            for a in step[0].iter().flat_map(|&i| self.places(view, i)) {
+                for b in step[1].iter().flat_map(|&j| self.places(view, j)) {
                     worst = worst.max(self.latency.between(a, b));
                 }
             }
