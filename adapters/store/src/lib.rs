@@ -69,9 +69,10 @@ impl Store {
         let lock = lock(&path.with_extension("lock"))?;
         let db = Connection::open(path)?;
         // WAL: a commit is one flush. FULL: a commit that returned survives a loss of power. EXCLUSIVE: no shared memory
-        // file is needed, there is one process.
+        // file is needed, there is one process. The cache keeps what was written until it is full; what is appended is
+        // hardly read again, so a small one keeps the memory of a controller level.
         db.execute_batch(
-            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;",
+            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-512;",
         )?;
         schema::bring_up_to_date(&db)?;
         Ok(Self { inner: Arc::new(Mutex::new(Inner { db, pending: 0, _lock: lock })), durability })

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use vm_ecosystem::driver::AuditSink;
 
 const CHILD: &str = "ECO_STORE_CHILD";
+const LONG_CHILD: &str = "ECO_STORE_LONG_CHILD";
 const ROUNDS: u64 = 200;
 
 struct Folder(PathBuf);
@@ -59,6 +60,45 @@ fn child_that_writes_until_it_is_killed() {
             println!("durable audit {}", audit.size());
         }
     }
+}
+
+/// The process whose memory is measured, which should have nothing else in it.
+#[test]
+fn child_that_writes_for_long() {
+    let Ok(path) = std::env::var(LONG_CHILD) else { return };
+    let store = Store::open(path, Durability::OnSync).unwrap();
+    let (mut journal, mut audit) = (store.journal(), store.audit().unwrap());
+    for number in 1..=60_000 {
+        journal.append(&record(number)).unwrap();
+        if number % 200 == 0 {
+            journal.sync().unwrap();
+            audit.append(&draft(number)).unwrap();
+        }
+        if number % 10_000 == 0 {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+            println!("resident {}", resident.trim().trim_end_matches(" kB"));
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_what_is_written() {
+    let folder = Folder::new("long");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_writes_for_long", "--nocapture"])
+        .env(LONG_CHILD, folder.file())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let resident: Vec<u64> =
+        text.lines().filter_map(|l| l.split("resident ").nth(1)?.trim().parse().ok()).collect();
+    let written = std::fs::metadata(folder.file()).unwrap().len() / 1_024;
+    assert_eq!(resident.len(), 6, "{text}");
+    // The first measurement has caches and buffers full; the file grows by several megabytes after it.
+    assert!(written > 8_000, "{written} KiB written");
+    assert!(resident[5] <= resident[0] + 512, "resident KiB: {resident:?}, with {written} KiB written");
 }
 
 fn killed_after(path: &Path, lines: u64) -> (u64, u64) {
