@@ -11,7 +11,7 @@ export CARGO_TERM_COLOR=never
 data=${VM_ECOSYSTEM_DATA:-../shared/data}
 crates=(ecosystem-core ecosystem-forecast ecosystem-placement ecosystem-reconfig ecosystem-audit)
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+trap 'jobs -p | xargs -r kill 2>/dev/null; rm -rf "$scratch"' EXIT
 
 step() {
   printf '\n== %s (after %d s)\n' "$*" "$SECONDS"
@@ -41,17 +41,25 @@ tested() {
        END { printf "tests: %d passed, %d failed, %d ignored\n", passed, failed, ignored }' "$into"
 }
 
+# All that `cargo test` runs; it would also build every example, which the lints have compiled and which hold no tests.
 # Random inputs of property tests are the same in every run here; the slow tier draws new ones.
 tests() {
   step "tests"
-  PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1} tested "$scratch/tests.txt" cargo test --all-features -- --show-output
+  export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
+  tested "$scratch/tests.txt" cargo test --all-features --lib --tests -- --show-output
+  step "tests in the documentation"
+  tested "$scratch/doctests.txt" cargo test --all-features --doc -- --show-output
 }
 
-# The second workspace, against real programs: QEMU, Prometheus, VictoriaMetrics, etcd, NATS, PostgreSQL, LXD. Its default members only.
-adapters() {
+# The second workspace, default members only.
+adapters_lints() {
   step "adapters: format and lints"
   cargo fmt --manifest-path adapters/Cargo.toml --all --check
   cargo clippy --manifest-path adapters/Cargo.toml --all-targets -- -D warnings
+}
+
+# Against real programs: QEMU, Prometheus, VictoriaMetrics, etcd, NATS, PostgreSQL, LXD, libvirt.
+real_systems() {
   step "adapters: tests"
   tested "$scratch/adapters.txt" cargo test --manifest-path adapters/Cargo.toml -- --show-output --test-threads 2
   step "adapters: libvirt"
@@ -161,13 +169,12 @@ examples() {
   done
 }
 
-# Each crate alone, so that feature unification hides nothing.
+# Each crate alone, so that feature unification hides nothing; the fresh crates use the default features.
 features() {
-  step "each crate with no, default and all features"
+  step "each crate with no and with all features"
   local crate
   for crate in "${crates[@]}" vm-ecosystem; do
     cargo check --quiet -p "$crate" --lib --no-default-features
-    cargo check --quiet -p "$crate" --lib
     cargo check --quiet -p "$crate" --lib --all-features
   done
   step "libraries for wasm32-unknown-unknown"
@@ -198,7 +205,8 @@ must_not() {
   echo "$crate does not reach: $*"
 }
 
-# A newcomer's crate outside of the repository can use the façade and each crate alone.
+# A newcomer's crate outside of the repository can use the façade and each crate alone. It shares with the adapters what
+# these have built: the same crates with the same features and profile.
 outside_crates() {
   step "fresh crates outside of the repository"
   local root=$PWD name
@@ -210,7 +218,8 @@ outside_crates() {
     cargo new --quiet --vcs none "$fresh"
     (cd "$fresh" && cargo add --quiet --path "$root/$dir")
     cp "scripts/outside/${name//-/_}.rs" "$fresh/src/main.rs"
-    (cd "$fresh" && CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$root/target/outside" cargo run --quiet)
+    (cd "$fresh" && CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$root/adapters/target" \
+      cargo run --quiet --config profile.dev.package.serde_json.opt-level=2)
   done
 }
 
@@ -219,7 +228,7 @@ outside_crates() {
 package() {
   step "packages"
   rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/src/-*/{ecosystem,vm-ecosystem}-*
-  CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=target/outside cargo package --workspace --quiet --allow-dirty
+  CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR=adapters/target cargo package --workspace --quiet --allow-dirty
 }
 
 benches() {
@@ -248,14 +257,24 @@ if [ "$tier" = engines ]; then
 fi
 format_and_lints
 tests
-docs
-quickstart
-if [ "$tier" != fast ]; then
+if [ "$tier" = fast ]; then
+  docs
+  quickstart
+else
+  quickstart
   examples
+  adapters_lints
+  # They wait more than they compute, so what only computes runs beside them.
+  real_systems >"$scratch/real.txt" 2>&1 &
+  real=$!
+  docs
   features
   dependency_rules
+  code=0
+  wait "$real" || code=$?
+  cat "$scratch/real.txt"
+  [ "$code" = 0 ] || exit "$code"
   outside_crates
-  adapters
 fi
 if [ "$tier" = slow ]; then
   package
@@ -265,4 +284,4 @@ if [ "$tier" = slow ]; then
   real_loop
   engines
 fi
-[ -f "$scratch/tests.txt" ] && awk '/^test result:/ { p += $4; f += $6 } END { printf "\n%d passed, %d failed\n", p, f }' "$scratch/tests.txt"
+awk '/^test result:/ { p += $4; f += $6 } END { printf "\n%d passed, %d failed\n", p, f }' "$scratch"/{tests,doctests}.txt

@@ -65,7 +65,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn shards_answer_for_the_whole_problem_with_every_rule(
             seed in any::<u64>(), items in 8_usize..24, hosts in 6_usize..14, kinds in 0..=ALL, size in 2_usize..6,

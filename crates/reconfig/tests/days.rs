@@ -1,5 +1,5 @@
 //! Whole simulated days with faults from a seed: no invariant is broken, and at the end of each day everything that
-//! fits serves. 100 days by default; `SIM_DAYS=1000` is the slow tier.
+//! fits serves. 60 days by default; `SIM_DAYS=1000` is the slow tier.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -76,7 +76,7 @@ fn day(seed: u64) -> Drill {
 
 #[test]
 fn simulated_days_break_no_invariant_and_end_with_everything_that_fits_serving() {
-    let days = std::env::var("SIM_DAYS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
+    let days = std::env::var("SIM_DAYS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     for seed in 1..=days {
         let drill = day(seed);
         assert!(drill.violations().is_empty(), "day {seed}: {:#?}\n{}", drill.violations(), story(&drill));

@@ -1,6 +1,6 @@
 //! Random storms of faults, events and orders: S1 to S9 hold at every step, and after the storm everything runs.
 //!
-//! 256 cases by default; `PROPTEST_CASES=10000` is the slow tier.
+//! 160 cases by default; `PROPTEST_CASES=10000` is the slow tier.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use crate::common;
@@ -126,7 +126,20 @@ fn run(seed: u64, inputs: &[(u16, u8, u8, u8)], crashes: u32) -> Drill {
     drill
 }
 
+/// Storms of a run: `PROPTEST_CASES`, or fewer than is usual, since each simulates an hour or two.
+fn storms() -> ProptestConfig {
+    ProptestConfig {
+        cases: if std::env::var_os("PROPTEST_CASES").is_some() {
+            ProptestConfig::default().cases
+        } else {
+            160
+        },
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
+    #![proptest_config(storms())]
     #[test]
     fn the_invariants_hold_in_any_storm_and_the_engine_comes_back(
         seed in any::<u64>(),
