@@ -7,6 +7,7 @@ mod measure;
 use crate::error::HostError;
 use crate::guest::Guest;
 use crate::host::SOCKET;
+use crate::machine::Writing;
 use crate::wire::{self, Answer, Ask, Migration};
 use ecosystem_core::{
     ActionId, ActionKind, ActionOutcome, ActionRequest, Capabilities, Capability, Epoch, HostHealth, HostId,
@@ -159,8 +160,12 @@ impl Fleet {
 
     /// Asks a host.
     pub fn ask(&self, host: &HostId, question: &Ask) -> Result<Answer, FleetError> {
+        self.ask_within(host, question, ANSWER)
+    }
+
+    fn ask_within(&self, host: &HostId, question: &Ask, patience: Duration) -> Result<Answer, FleetError> {
         self.known(host)?;
-        let answer = wire::ask(&self.dir(host).join(SOCKET), question, ANSWER);
+        let answer = wire::ask(&self.dir(host).join(SOCKET), question, patience);
         answer.map_err(|source| FleetError::Host { host: host.clone(), source })
     }
 
@@ -181,6 +186,25 @@ impl Fleet {
     /// Turns a dial of a guest ([`guest`](crate::guest)).
     pub fn dial(&self, host: &HostId, replica: &ReplicaId, byte: u8) -> Result<(), FleetError> {
         self.must(host, &Ask::Dial { replica: replica.clone(), byte })
+    }
+
+    /// Measures how much memory of a guest is filled, and how much of it is written within each of these times (ascending, at
+    /// most 20 s); waits for the longest of them.
+    pub fn writing(
+        &self,
+        host: &HostId,
+        replica: &ReplicaId,
+        looks: &[Duration],
+    ) -> Result<Writing, FleetError> {
+        let failed = |reason| FleetError::Host { host: host.clone(), source: HostError::failed(reason) };
+        let ms = |it: &Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+        let question = Ask::Measure { replica: replica.clone(), looks: looks.iter().map(ms).collect() };
+        let longest = looks.last().copied().unwrap_or_default();
+        match self.ask_within(host, &question, ANSWER.saturating_add(longest))? {
+            Answer::Writes { writing } => Ok(writing),
+            Answer::Rejected { reason } => Err(failed(reason)),
+            other => Err(failed(format!("answers {other:?}"))),
+        }
     }
 
     /// Limits the migrations that begin on a host from now on.

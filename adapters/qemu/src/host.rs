@@ -204,6 +204,13 @@ impl Host {
             Ask::Dial { replica, byte } => {
                 done(self.machine(&replica).ok_or_else(|| unknown(&replica)).and_then(|it| it.dial(byte)))
             }
+            Ask::Measure { replica, looks } => {
+                let machine = self.machine(&replica).ok_or_else(|| unknown(&replica));
+                match machine.and_then(|it| it.writing(&looks)) {
+                    Ok(writing) => Answer::Writes { writing },
+                    Err(e) => Answer::Rejected { reason: e.to_string() },
+                }
+            }
             Ask::Limits { bandwidth, downtime_ms } => {
                 lock(&self.state).migration_limits = (bandwidth, downtime_ms);
                 Answer::Accepted

@@ -30,6 +30,6 @@ pub use error::HostError;
 pub use fleet::{Fleet, FleetError, FleetSettings};
 pub use guest::Guest;
 pub use host::{HostSettings, serve};
-pub use machine::Plugged;
+pub use machine::{Plugged, Writing};
 pub use observer::{Observer, Sighting, places};
 pub use qmp::{Qmp, QmpError};

@@ -1,6 +1,7 @@
 //! One QEMU process: a virtual machine with the 512-byte guest, or with a Linux kernel.
 
 mod plug;
+mod writes;
 
 use crate::error::HostError;
 use crate::guest::{self, Guest};
@@ -16,6 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use plug::Plugged;
+pub use writes::Writing;
 
 /// For one command to a machine that is well: answers come within milliseconds, on a crowded machine within a second.
 pub(crate) const COMMAND: Duration = Duration::from_secs(4);

@@ -1,7 +1,7 @@
 //! What a controller and the supervisors of hosts say to each other: one JSON line there, one back, over a unix socket.
 
 use crate::error::HostError;
-use crate::machine::Plugged;
+use crate::machine::{Plugged, Writing};
 use ecosystem_core::{
     ActionId, ActionRequest, ComponentId, Epoch, HostHealth, HypervisorEvent, NetworkPolicy, ReplicaId,
     ReplicaReport, Resources, Version,
@@ -92,6 +92,13 @@ pub enum Ask {
         /// Longest accepted stand-still in milliseconds.
         downtime_ms: u64,
     },
+    /// Measure how a guest writes its memory.
+    Measure {
+        /// Whose.
+        replica: ReplicaId,
+        /// Milliseconds after which to look, ascending.
+        looks: Vec<u64>,
+    },
     /// Suspend a machine or let it go on.
     Pause {
         /// Which.
@@ -134,6 +141,11 @@ pub enum Answer {
     Listening {
         /// A migration address of QEMU.
         uri: String,
+    },
+    /// What was measured.
+    Writes {
+        /// By the guest.
+        writing: Writing,
     },
     /// Yes or no.
     Says {

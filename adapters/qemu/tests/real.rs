@@ -54,6 +54,38 @@ impl Lab {
         Self { fleet, settings, next: 1, events: Vec::new() }
     }
 
+    /// With the dials as what is true.
+    fn writes_are_measured(&self) {
+        let (host, replica) = (host("h1"), replica(0));
+        let measure = |looks: &[u64]| {
+            let looks: Vec<Duration> = looks.iter().map(|it| Duration::from_millis(*it)).collect();
+            self.fleet.writing(&host, &replica, &looks).unwrap()
+        };
+        let rest = measure(&[200]);
+        assert!(rest.filled < 1 << 20 && rest.written[0].1 < 64 << 10, "a guest at rest: {rest:?}");
+        for byte in [guest::window(4), guest::dirty(6)] {
+            self.fleet.dial(&host, &replica, byte).unwrap();
+        }
+        let (begin, window) = (Instant::now(), 4 << 20);
+        let busy = loop {
+            let seen = measure(&[300, 1_500]);
+            if seen.filled >= window && seen.written[1].1 >= window {
+                break seen;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "the window does not fill: {seen:?}");
+        };
+        println!("64 pages a tick are written in 4 MiB (4.8 MB/s): {busy:?}");
+        let (early, late) = (busy.written[0], busy.written[1]);
+        assert!(early.1 > 64 << 10 && early.1 <= late.1, "{busy:?}");
+        assert!(late.1 < window + (256 << 10) && busy.filled < window + (1 << 20), "{busy:?}");
+        self.fleet.pause(&host, &replica, true).unwrap();
+        assert_eq!(measure(&[200]).written[0].1, 0, "a machine that stands still");
+        self.fleet.pause(&host, &replica, false).unwrap();
+        self.fleet.dial(&host, &replica, guest::dirty(0)).unwrap();
+        let backwards = [Duration::from_millis(2), Duration::from_millis(1)];
+        assert!(self.fleet.writing(&host, &replica, &backwards).is_err());
+    }
+
     fn request(&mut self, kind: ActionKind) -> ActionRequest {
         self.next += 1;
         let deadline = now().saturating_add(Duration::from_secs(60));
@@ -256,6 +288,7 @@ fn load_shows_and_a_snapshot_comes_back() {
     }];
     std::thread::sleep(Duration::from_secs(3));
     let idle = lab.fleet.latest(&cpu).unwrap()[0].clone().unwrap().value;
+    lab.writes_are_measured();
     lab.fleet.dial(&host("h1"), &replica(0), guest::load(16)).unwrap();
     std::thread::sleep(Duration::from_secs(3));
     let busy = lab.fleet.latest(&cpu).unwrap()[0].clone().unwrap().value;
