@@ -16,10 +16,14 @@ use std::time::{Duration, Instant};
 use vm_ecosystem::driver::AuditSink;
 
 const CHILD: &str = "ECO_POSTGRES_CHILD";
-/// Kills of the process that writes.
+/// Kills of the process that writes, unless `STORE_KILLS` says another number.
 const KILLS: u64 = 40;
-/// Kills of the server while it is written to.
+/// Kills of the server while it is written to, unless `STORE_OUTAGES` says another number.
 const OUTAGES: u64 = 6;
+
+fn number(name: &str, usual: u64) -> u64 {
+    std::env::var(name).map_or(usual, |it| it.parse().unwrap())
+}
 
 /// One server for all tests that leave it alone; it ends with the last of them.
 static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
@@ -129,7 +133,8 @@ fn killed_after(address: &str, lines: u64) -> (u64, u64) {
 fn nothing_acknowledged_is_lost_when_the_writing_process_is_killed() {
     let Some(server) = shared() else { return };
     let mut luck = 0x2545_F491_4F6C_DD1D_u64;
-    for _ in 0..KILLS {
+    let kills = number("STORE_KILLS", KILLS);
+    for _ in 0..kills {
         luck ^= luck << 13;
         luck ^= luck >> 7;
         luck ^= luck << 17;
@@ -137,6 +142,7 @@ fn nothing_acknowledged_is_lost_when_the_writing_process_is_killed() {
         // Opening waits until the server has noticed that the lock's owner is gone.
         assert_whole(&Store::open(&server.address(), settings("killed")).unwrap(), journal, audit);
     }
+    println!("killed {kills} times, nothing lost");
 }
 
 #[test]
@@ -165,10 +171,10 @@ fn nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed() {
                 }
             }
         });
-        for outage in 0..OUTAGES {
+        for outage in 0..number("STORE_OUTAGES", OUTAGES) {
             let before = acknowledged.load(Ordering::SeqCst);
             let begin = Instant::now();
-            while acknowledged.load(Ordering::SeqCst) < before + 30 + 17 * outage {
+            while acknowledged.load(Ordering::SeqCst) < before + 30 + 17 * (outage % OUTAGES) {
                 assert!(
                     !writer.is_finished() && begin.elapsed() < Duration::from_secs(60),
                     "{}",

@@ -1,7 +1,7 @@
 //! Against real servers of Prometheus and VictoriaMetrics with `ECO_REAL=1`, and against broken ones always.
 #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests; values come back as they were written")]
 
-use ecosystem_core::prometheus::{FamilyKind, MetricFamily, MetricSample};
+use ecosystem_core::prometheus::{FamilyKind, MetricFamily, MetricSample, parse};
 use ecosystem_core::{MetricKind, MetricQuery, MetricsSource, QueryError, RangeQuery, Subject, Timestamp};
 use ecosystem_prometheus::{Exporter, LastKnown, Naming, Prometheus, PrometheusError, Settings};
 use std::fmt::Write as _;
@@ -78,7 +78,9 @@ fn serve(dir: PathBuf, mut command: Command, url: String, ready: &str) -> Server
     let server = Server { child, dir, url };
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(60) {
-        if fetch(&server.url, ready).is_some_and(|text| text.starts_with("HTTP/1.1 200")) {
+        if fetch(&server.url, ready)
+            .is_some_and(|text| text.lines().next().is_some_and(|it| it.contains(" 200 ")))
+        {
             return server;
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -88,10 +90,16 @@ fn serve(dir: PathBuf, mut command: Command, url: String, ready: &str) -> Server
 
 fn fetch(url: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     Some(text)
+}
+
+/// Families that a program exposes of itself.
+fn own_metrics(server: &Server) -> usize {
+    let text = fetch(&server.url, "/metrics").unwrap();
+    parse(text.split_once("\r\n\r\n").unwrap().1).unwrap().len()
 }
 
 fn prometheus(dir: PathBuf, scrape: Option<String>) -> Server {
@@ -212,6 +220,8 @@ fn prometheus_gives_back_a_week_of_two_hundred_series_and_fails_with_a_name_when
     };
     assert_eq!(sample.value, 77.0);
     assert!(sample.at.as_unix_ms() / 1_000 + 10 > unix_s(), "its own time");
+    // What other people's programs expose of themselves is read as well.
+    assert!(own_metrics(&server) > 100);
     // The server stops: the last known value stays, with its age.
     let mut careful = LastKnown::new(source);
     careful.latest(std::slice::from_ref(&live)).unwrap();
@@ -258,6 +268,7 @@ fn victoria_metrics_gives_back_the_same() {
         std::thread::sleep(Duration::from_millis(200));
     }
     check_history(&mut source, start_s);
+    assert!(own_metrics(&server) > 100);
 }
 
 /// A server that says `answer` to everything, after a pause.
