@@ -138,8 +138,6 @@ pub struct Director {
     pub steps: Vec<Step>,
     /// Hosts that were lost.
     pub losses: Vec<Loss>,
-    // For each machine when its memory was last filled, and the most MiB that were written since it was started.
-    filled: BTreeMap<ReplicaId, (u64, u8)>,
     print: bool,
 }
 
@@ -206,7 +204,6 @@ impl Director {
             orders: 0,
             steps: Vec::new(),
             losses: Vec::new(),
-            filled: BTreeMap::new(),
             print,
         };
         director.sample_memory();
@@ -473,18 +470,6 @@ impl Director {
             println!("{at:7.1} s  {name:32} {:6.1} s  {detail}", (until_unix_ms - from_unix_ms) as f64 / 1e3);
         }
         self.steps.push(Step { name: name.to_owned(), from_unix_ms, until_unix_ms, detail });
-    }
-
-    /// A window of so many MiB is going to be written in a machine. Gives the most that was written since it was started: what
-    /// was written once has to travel, even if nobody writes there any more.
-    pub fn fills(&mut self, replica: &ReplicaId, mib: u8) -> u8 {
-        let (since, before) = self.filled.get(replica).copied().unwrap_or((0, 0));
-        let start = format!("start {replica} ");
-        let is_start = |it: &Value| it["order"].as_str().is_some_and(|words| words.starts_with(&start));
-        let fresh = self.find(since + 1, is_start).is_some();
-        let most = if fresh { mib } else { before.max(mib) };
-        self.filled.insert(replica.clone(), (unix_ms(), most));
-        most
     }
 
     /// A replica and the host it runs on, by the observer; numbers beyond the last begin anew.

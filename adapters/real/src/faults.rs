@@ -195,7 +195,6 @@ fn migration_fails(stage: &mut Director, draw: &mut Draw, kill_target: bool) -> 
     let (replica, from) = stage.some_replica("web", which).ok_or("no replica to move")?;
     let to = stage.emptiest_but(&from).ok_or("no other host")?;
     let begin = unix_ms();
-    stage.fills(&replica, 12);
     for byte in [guest::window(12), guest::dirty(9)] {
         // A machine that has just gone cannot be moved either: what follows says so.
         drop(stage.fleet.dial(&from, &replica, byte));

@@ -19,6 +19,8 @@ const DOWNTIME: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For the figures of a migration to be fetched from its host.
 const GRACE_MS: u64 = 2_500;
+/// When a machine's memory is looked at before it is moved.
+const LOOKS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 /// Ticks of the guest's clock in a second.
 const TICKS_PER_S: f64 = 18.2;
 /// What the firmware and the guest itself have written beside the window.
@@ -41,21 +43,21 @@ pub struct Case {
 }
 
 impl Case {
-    /// What the formula wants to know of a machine in which nothing else was written.
-    pub fn plan(&self) -> Plan {
-        self.plan_with(self.window_mib)
-    }
-
-    /// What the formula wants to know of a machine in which `filled_mib` were written since it was started.
-    pub fn plan_with(&self, filled_mib: u8) -> Plan {
+    /// What the formula wants to know, as the dials say. Only to draw cases that converge: what a machine really does is measured.
+    fn plan(&self) -> Plan {
         let pages = if self.exponent == 0 { 0.0 } else { f64::from(1_u32 << self.exponent) };
+        let window = f64::from(self.window_mib) * MIB;
         Plan {
-            filled: (f64::from(filled_mib.max(self.window_mib)) + FIRMWARE_MIB) * MIB,
-            window: f64::from(self.window_mib) * MIB,
+            filled: window + FIRMWARE_MIB * MIB,
+            window,
             dirty_per_s: pages * 4_096.0 * TICKS_PER_S,
-            bandwidth: self.bandwidth_mib as f64 * MIB,
+            bandwidth: self.bandwidth(),
             downtime: DOWNTIME.as_secs_f64(),
         }
+    }
+
+    fn bandwidth(&self) -> f64 {
+        self.bandwidth_mib as f64 * MIB
     }
 
     /// One that converges within eight seconds, by the formula alone, in a machine with room for a window of `most`.
@@ -121,25 +123,31 @@ impl Moves {
         let Some((replica, from)) = stage.some_replica(component, which) else { return Ok(None) };
         let to = stage.emptiest_but(&from).ok_or("no other host")?;
         let case = Case::draw(draw, most);
-        let plan = case.plan_with(stage.fills(&replica, case.window_mib));
-        let Some(predicted_s) = self.learned.predict(&plan, &from, &to) else {
-            return Ok(None); // not between these two hosts, as slow as they are now
-        };
         if dials(stage, &from, &replica, case).is_err() {
             return Ok(None); // it has just gone
         }
-        let measured = carry_out(stage, &replica, &to);
+        let plan = measure(stage, &from, &replica, case);
+        let predicted = plan.map(|it| self.learned.predict(&it, &from, &to));
+        let measured = match predicted {
+            Some(Some(_)) => carry_out(stage, &replica, &to),
+            // It has just gone, or does not converge between these two hosts, as slow as they are now.
+            _ => Ok(None),
+        };
         // Whatever happened, other migrations are not slowed down and the machine rests.
         drop(stage.fleet.limit_migrations(&from, 1 << 30, Duration::from_millis(300)));
         for host in [&from, &to] {
             drop(stage.fleet.dial(host, &replica, guest::dirty(0)));
         }
-        let Some((total_ms, downtime_ms, sent)) = measured? else { return Ok(None) };
+        let (Some(plan), Some(Some(predicted_s)), Some(measured)) = (plan, predicted, measured?) else {
+            return Ok(None);
+        };
+        let (total_ms, downtime_ms, sent) = measured;
         let done = Move { predicted_s, total_s: total_ms as f64 / 1e3, downtime_ms, sent };
         self.learned.learn(&plan, &from, &to, done.total_s);
         let words = format!(
-            "{replica} {from} to {to}, {} MiB written at {:.1} MB/s, {} MiB/s: predicted {predicted_s:.2} s, took {:.2} s, stood still {downtime_ms} ms",
-            case.window_mib,
+            "{replica} {from} to {to}, {:.1} MB filled, {:.1} MB written at {:.1} MB/s, {} MiB/s: predicted {predicted_s:.2} s, took {:.2} s, stood still {downtime_ms} ms",
+            plan.filled / 1e6,
+            plan.window.min(plan.filled) / 1e6,
             plan.dirty_per_s / 1e6,
             case.bandwidth_mib,
             done.total_s
@@ -160,6 +168,14 @@ fn dials(stage: &Director, from: &HostId, replica: &ReplicaId, case: Case) -> Re
         stage.fleet.dial(from, replica, guest::dirty(case.exponent))?;
     }
     Ok(stage.fleet.limit_migrations(from, case.bandwidth_mib << 20, DOWNTIME)?)
+}
+
+/// What the formula wants to know, measured; `None` if the machine or its host does not answer.
+fn measure(stage: &Director, from: &HostId, replica: &ReplicaId, case: Case) -> Option<Plan> {
+    let writing = stage.fleet.writing(from, replica, &LOOKS).ok()?;
+    let written: Vec<(f64, f64)> =
+        writing.written.iter().map(|(ms, bytes)| (*ms as f64 / 1e3, *bytes as f64)).collect();
+    Some(Plan::measured(writing.filled as f64, &written, case.bandwidth(), DOWNTIME.as_secs_f64()))
 }
 
 /// Milliseconds in all, of stand-still, and bytes sent; `None` if it was not begun or did not end well.

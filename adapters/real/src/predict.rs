@@ -24,6 +24,25 @@ pub struct Plan {
     pub downtime: f64,
 }
 
+impl Plan {
+    /// From what was measured of a guest: bytes that are not zero, and bytes that were written within times in seconds.
+    ///
+    /// A guest that writes a window over and over fills it and then writes no new page: the rate is that of the longest time in
+    /// which it was still writing new ones, and the window what it has written if that came to a stop.
+    pub fn measured(filled: f64, written: &[(f64, f64)], bandwidth: f64, downtime: f64) -> Self {
+        let rates = written.iter().filter(|it| it.0 > 0.0).map(|it| it.1 / it.0);
+        let fastest = rates.fold(0.0, f64::max);
+        let going = |it: &(f64, f64)| it.0 > 0.0 && it.1 / it.0 >= STEADY * fastest;
+        let dirty_per_s = written.iter().rfind(|it| going(it)).map_or(0.0, |it| it.1 / it.0);
+        let stopped = written.last().is_some_and(|it| !going(it));
+        let window = if stopped { written.last().map_or(0.0, |it| it.1) } else { filled };
+        Self { filled, window, dirty_per_s, bandwidth, downtime }
+    }
+}
+
+/// A rate that has fallen below this share of the highest is one of a guest that writes the same pages again.
+const STEADY: f64 = 0.85;
+
 /// Rounds after which a migration that does not converge is not going to.
 const ROUNDS_MAX: u32 = 200;
 
@@ -106,6 +125,18 @@ mod tests {
     #[test]
     fn a_guest_at_rest_takes_its_memory_over_the_bandwidth() {
         assert!((copy_seconds(&PLAN).unwrap() - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_rate_and_the_window_are_read_from_what_was_written_in_longer_and_longer_times() {
+        // 4 MB/s in 6 MB, which is full after 1.5 s; then one that goes on, and one at rest.
+        let plan = Plan::measured(20e6, &[(0.5, 2e6), (1.0, 3.9e6), (2.0, 6e6)], 32e6, 0.3);
+        assert!((plan.window - 6e6).abs() < 1.0 && (plan.dirty_per_s - 3.9e6).abs() < 1.0, "{plan:?}");
+        let plan = Plan::measured(20e6, &[(0.5, 2.1e6), (1.0, 4e6), (2.0, 8.2e6)], 32e6, 0.3);
+        assert!((plan.window - 20e6).abs() < 1.0 && (plan.dirty_per_s - 4.1e6).abs() < 1.0, "{plan:?}");
+        let rest = Plan::measured(20e6, &[(0.5, 0.0), (2.0, 0.0)], 20e6, 0.3);
+        assert!((copy_seconds(&rest).unwrap() - 1.0).abs() < 1e-9);
+        assert!(Plan::measured(0.0, &[], 1.0, 0.3).dirty_per_s.abs() < 1e-9);
     }
 
     #[test]
