@@ -1,11 +1,12 @@
 //! Actions from their begin to their end: look, act, and look again if something went wrong.
 
 use crate::fleet::Shared;
-use crate::ground::{Link, Seen, lock};
+use crate::ground::{Link, Seen};
 use crate::identity::Identity;
 use ecosystem_core::{
     ActionKind, ActionOutcome, ActionRequest, HostId, ReplicaId, ReplicaState, Resources, Version,
 };
+use ecosystem_orders::lock;
 use std::sync::Arc;
 use std::time::Duration;
 use virt::domain::MigrateParameters;

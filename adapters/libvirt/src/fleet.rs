@@ -1,21 +1,20 @@
 //! All hosts as one [`Hypervisor`].
 
-use crate::ground::{Link, lock};
-use crate::ledger::{Ledger, LedgerError, Verdict};
+use crate::ground::Link;
+use crate::ledger::{Ledger, LedgerError};
 use crate::measure::{self, Measured};
 use crate::stats;
 use ecosystem_core::{
-    ActionId, ActionKind, ActionOutcome, ActionRequest, Capabilities, Capability, HostHealth, HostId,
-    Hypervisor, HypervisorEvent, Inventory, ReplicaId, ReplicaState, Resources, SubmitError, Timestamp,
+    ActionKind, ActionOutcome, ActionRequest, Capabilities, Capability, HostHealth, HostId, Hypervisor,
+    HypervisorEvent, Inventory, ReplicaId, ReplicaState, Resources, SubmitError, Timestamp,
 };
+use ecosystem_orders::{News, lock, started, stopped};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Actions under way at once.
-const BUSY_MAX: usize = 256;
 /// Looks at an inventory in which something runs twice, before it is believed.
 const LOOKS: u32 = 8;
 const LOOK_AGAIN: Duration = Duration::from_millis(60);
@@ -99,16 +98,6 @@ pub(crate) struct Shared {
     over: AtomicBool,
 }
 
-/// What is told at the next poll: every end, and of everything else the newest sighting.
-#[derive(Debug, Default)]
-pub(crate) struct News {
-    busy: BTreeMap<ActionId, Option<ReplicaId>>,
-    ends: Vec<(ActionId, ActionOutcome)>,
-    sightings: BTreeMap<HostId, Vec<HypervisorEvent>>,
-    /// Ends so far: a look that began before the newest one is not told.
-    ended: u64,
-}
-
 /// All hosts. An action is carried out by a thread of its own; each host is looked at by one.
 #[derive(Debug)]
 pub struct Fleet {
@@ -160,26 +149,14 @@ impl Drop for Fleet {
 impl Shared {
     fn watch(&self, link: &Link) {
         while !self.over.load(Ordering::Relaxed) {
-            let mark = lock(&self.news).ended;
+            let mark = lock(&self.news).mark();
             // Silence is not told of.
             if let Ok(all) = link.look() {
                 if let Ok(stats) = link.connect().and_then(|it| stats::all(&it)) {
                     lock(&self.measured).take(&link.host, &all, stats, measure::unix_ms());
                 }
-                let host = link.host.clone();
-                let mut events = vec![HypervisorEvent::Host { host, health: HostHealth::Alive }];
-                let mut news = lock(&self.news);
-                let fresh = news.ended == mark;
-                let busy: BTreeSet<&ReplicaId> = news.busy.values().flatten().collect();
-                let told =
-                    all.iter().filter(|it| fresh && !it.travelling && !busy.contains(&it.identity.replica));
-                events.extend(told.map(|it| {
-                    let report = link.report(it);
-                    let (replica, host, state, version) =
-                        (report.replica, report.host, report.state, report.version);
-                    HypervisorEvent::Replica { replica, host, state, version }
-                }));
-                news.sightings.insert(link.host.clone(), events);
+                let told = all.iter().filter(|it| !it.travelling).map(|it| link.report(it));
+                lock(&self.news).see(mark, [(link.host.clone(), HostHealth::Alive)], told);
             }
             std::thread::sleep(self.settings.every);
         }
@@ -187,18 +164,10 @@ impl Shared {
 
     fn finish(&self, request: &ActionRequest, outcome: ActionOutcome, keep: bool) {
         if keep {
-            let stopped = match &request.kind {
-                ActionKind::Stop { replica, .. } => Some(replica),
-                _ => None,
-            };
             // An end that cannot be kept is told all the same; the action is over.
-            drop(self.ledger.end(request.id, &outcome, stopped));
+            drop(self.ledger.end(request.id, &outcome, stopped(&request.kind)));
         }
-        let mut news = lock(&self.news);
-        news.busy.remove(&request.id);
-        news.ended += 1;
-        news.sightings.clear();
-        news.ends.push((request.id, outcome));
+        lock(&self.news).end(request.id, outcome);
     }
 
     /// What the hosts say that answer; `None` in place of those that do not.
@@ -219,13 +188,6 @@ impl Shared {
     }
 }
 
-const fn starts(kind: &ActionKind) -> Option<&ReplicaId> {
-    match kind {
-        ActionKind::Start { replica, .. } => Some(replica),
-        _ => None,
-    }
-}
-
 impl Hypervisor for Fleet {
     type Error = FleetError;
 
@@ -235,37 +197,15 @@ impl Hypervisor for Fleet {
 
     fn submit(&mut self, request: &ActionRequest) -> Result<(), SubmitError<FleetError>> {
         let rejected = |reason: String| Err(SubmitError::Rejected { reason });
-        let verdict = match self.shared.ledger.knock(request.epoch, request.id, starts(&request.kind)) {
-            Ok(verdict) => verdict,
+        let door = match self.shared.ledger.knock(request.epoch, request.id, started(&request.kind)) {
+            Ok(door) => door,
             Err(e) => return rejected(e.to_string()),
         };
-        let mut news = lock(&self.shared.news);
-        match verdict {
-            Verdict::Closed(reason) => return rejected(reason),
-            Verdict::Ended(outcome) => {
-                if !news.ends.iter().any(|it| it.0 == request.id) {
-                    news.ends.push((request.id, outcome));
-                }
-                return Ok(());
-            }
-            Verdict::Open => {}
+        match lock(&self.shared.news).admit(door, request, &self.capabilities()) {
+            Err(reason) => return rejected(reason),
+            Ok(false) => return Ok(()),
+            Ok(true) => {}
         }
-        if !self.capabilities().has(request.kind.capability()) {
-            return rejected(format!("a libvirt fleet cannot {}", request.kind.verb()));
-        }
-        if news.busy.contains_key(&request.id) {
-            return Ok(());
-        }
-        let replica = request.kind.replica().filter(|_| !matches!(request.kind, ActionKind::Probe { .. }));
-        let other = news.busy.iter().find(|it| replica.is_some() && it.1.as_ref() == replica);
-        if let Some((other, _)) = other {
-            return rejected(format!("the replica is busy with action {other}"));
-        }
-        if news.busy.len() >= BUSY_MAX {
-            return rejected(format!("{BUSY_MAX} actions are under way"));
-        }
-        news.busy.insert(request.id, replica.cloned());
-        drop(news);
         let (shared, request) = (Arc::clone(&self.shared), request.clone());
         std::thread::spawn(move || {
             let outcome = shared.carry_out(&request);
@@ -276,12 +216,7 @@ impl Hypervisor for Fleet {
     }
 
     fn poll(&mut self, _: Timestamp) -> Result<Vec<HypervisorEvent>, FleetError> {
-        let mut news = lock(&self.shared.news);
-        let mut events: Vec<HypervisorEvent> =
-            std::mem::take(&mut news.sightings).into_values().flatten().collect();
-        let ends = std::mem::take(&mut news.ends).into_iter();
-        events.extend(ends.map(|(action, outcome)| HypervisorEvent::Finished { action, outcome }));
-        Ok(events)
+        Ok(lock(&self.shared.news).take())
     }
 
     fn inventory(&mut self) -> Result<Inventory, FleetError> {

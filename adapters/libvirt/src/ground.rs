@@ -2,17 +2,14 @@
 
 use crate::identity::{Identity, NAMESPACE};
 use ecosystem_core::{HostId, ReplicaId, ReplicaReport, ReplicaState};
+use ecosystem_orders::lock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use virt::connect::Connect;
 use virt::domain::{Domain, DomainPausedReason, DomainState, DomainStateReason};
 use virt::enumutil::Enum;
 use virt::sys;
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A host's daemon. Calls of the C library have no deadline of their own, so whoever must not wait asks through
 /// [`within`](Self::within).

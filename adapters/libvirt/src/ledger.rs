@@ -5,16 +5,14 @@
 //! anew beside itself and renamed.
 
 use ecosystem_core::{ActionId, ActionOutcome, Epoch, ReplicaId};
+use ecosystem_orders::{Done, Door};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// Ends that are remembered; the oldest numbers go first.
-const ENDS_MAX: usize = 1_024;
-/// Replicas whose newest stop is remembered; the oldest go first.
-const STOPS_MAX: usize = 1_024;
+/// Ends and stops that are remembered, of each as many.
+const MOST: usize = 1_024;
 /// Lines before it is worth writing the file anew.
 const LINES_MAX: usize = 16_384;
 
@@ -37,52 +35,31 @@ enum Line {
     Stop(String, u64),
 }
 
-/// What an order is told before it begins.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// It may begin.
-    Open,
-    /// It has ended before, and so.
-    Ended(ActionOutcome),
-    /// It must not begin.
-    Closed(String),
-}
-
 #[derive(Clone, Debug, Default)]
 struct Known {
-    epoch: u64,
-    ended: BTreeMap<u64, ActionOutcome>,
-    stops: BTreeMap<String, u64>,
+    done: Done,
     lines: usize,
 }
 
 impl Known {
-    fn take(&mut self, line: Line) {
+    fn take(&mut self, line: &Line) {
         self.lines += 1;
         match line {
-            Line::Epoch(epoch) => self.epoch = self.epoch.max(epoch),
-            Line::End(action, outcome) => {
-                self.ended.insert(action, outcome);
-            }
+            Line::Epoch(epoch) => self.done.raise(Epoch(*epoch)),
+            Line::End(action, outcome) => self.done.end(ActionId(*action), outcome, MOST),
             Line::Stop(replica, action) => {
-                let newest = self.stops.entry(replica).or_default();
-                *newest = (*newest).max(action);
+                // Only what is a replica's name was ever written.
+                if let Ok(replica) = replica.parse() {
+                    self.done.stop(&replica, ActionId(*action), MOST);
+                }
             }
-        }
-        while self.ended.len() > ENDS_MAX {
-            self.ended.pop_first();
-        }
-        while self.stops.len() > STOPS_MAX {
-            let oldest = self.stops.iter().min_by_key(|it| it.1).map(|it| it.0.clone());
-            oldest.map(|it| self.stops.remove(&it));
         }
     }
 
     fn lines(&self) -> Vec<Line> {
-        let ended = self.ended.iter().map(|(action, outcome)| Line::End(*action, outcome.clone()));
-        let stops = self.stops.iter().map(|(replica, action)| Line::Stop(replica.clone(), *action));
-        std::iter::once(Line::Epoch(self.epoch)).chain(ended).chain(stops).collect()
+        let ended = self.done.ends().map(|(action, outcome)| Line::End(action.0, outcome.clone()));
+        let stops = self.done.stops().map(|(who, action)| Line::Stop(who.to_owned(), action.0));
+        std::iter::once(Line::Epoch(self.done.epoch().0)).chain(ended).chain(stops).collect()
     }
 }
 
@@ -119,12 +96,12 @@ impl Ledger {
         }
         let mut known = Known::default();
         for line in text[..whole].split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
-            known.take(serde_json::from_slice(line)?);
+            known.take(&serde_json::from_slice(line)?);
         }
         let added = decide(&known);
         if !added.is_empty() {
             write(&mut file, &added)?;
-            for line in added {
+            for line in &added {
                 known.take(line);
             }
         }
@@ -147,23 +124,10 @@ impl Ledger {
         epoch: Epoch,
         action: ActionId,
         starts: Option<&ReplicaId>,
-    ) -> Result<Verdict, LedgerError> {
+    ) -> Result<Door, LedgerError> {
         let higher =
-            |known: &Known| if epoch.0 > known.epoch { vec![Line::Epoch(epoch.0)] } else { Vec::new() };
-        let known = self.change(higher)?;
-        if epoch.0 < known.epoch {
-            return Ok(Verdict::Closed(format!("epoch {epoch} is over, {} rules", known.epoch)));
-        }
-        if let Some(outcome) = known.ended.get(&action.0) {
-            return Ok(Verdict::Ended(outcome.clone()));
-        }
-        let stop = starts.and_then(|it| known.stops.get(&it.to_string()).copied());
-        Ok(match stop.filter(|stop| action.0 < *stop) {
-            Some(stop) => {
-                Verdict::Closed(format!("the replica was to be stopped by the later action {stop}"))
-            }
-            None => Verdict::Open,
-        })
+            |known: &Known| if epoch > known.done.epoch() { vec![Line::Epoch(epoch.0)] } else { Vec::new() };
+        Ok(self.change(higher)?.done.knock(epoch, action, starts))
     }
 
     /// Keeps how an action ended. `stopped`: the replica, if it was to be stopped.
@@ -213,17 +177,11 @@ mod tests {
         let open = || Ledger::open(dir.0.join("ledger")).expect("a ledger");
         let (old, new) = (open(), open());
         let web: ReplicaId = "web#0".parse().expect("an id");
-        assert_eq!(old.knock(Epoch(1), ActionId(1), Some(&web)).expect("read"), Verdict::Open);
+        assert_eq!(old.knock(Epoch(1), ActionId(1), Some(&web)).expect("read"), Door::Open);
         old.end(ActionId(2), &ActionOutcome::DONE, Some(&web)).expect("written");
-        assert!(
-            matches!(new.knock(Epoch(1), ActionId(1), Some(&web)), Ok(Verdict::Closed(_))),
-            "stopped since"
-        );
-        assert_eq!(
-            new.knock(Epoch(2), ActionId(2), None).expect("read"),
-            Verdict::Ended(ActionOutcome::DONE)
-        );
-        assert!(matches!(old.knock(Epoch(1), ActionId(3), None), Ok(Verdict::Closed(_))), "over");
+        assert!(matches!(new.knock(Epoch(1), ActionId(1), Some(&web)), Ok(Door::Closed(_))), "stopped since");
+        assert_eq!(new.knock(Epoch(2), ActionId(2), None).expect("read"), Door::Ended(ActionOutcome::DONE));
+        assert!(matches!(old.knock(Epoch(1), ActionId(3), None), Ok(Door::Closed(_))), "over");
     }
 
     #[test]
@@ -234,18 +192,18 @@ mod tests {
         ledger.end(ActionId(1), &ActionOutcome::DONE, None).expect("written");
         let mut torn = OpenOptions::new().append(true).open(&path).expect("the file");
         torn.write_all(b"{\"End\":[2,").expect("half a line");
-        assert_eq!(ledger.knock(Epoch(1), ActionId(2), None).expect("read"), Verdict::Open);
+        assert_eq!(ledger.knock(Epoch(1), ActionId(2), None).expect("read"), Door::Open);
         assert_eq!(
             ledger.knock(Epoch(1), ActionId(1), None).expect("read"),
-            Verdict::Ended(ActionOutcome::DONE)
+            Door::Ended(ActionOutcome::DONE)
         );
         let many: Vec<Line> =
             (0..LINES_MAX as u64).map(|it| Line::End(it + 10, ActionOutcome::DONE)).collect();
         ledger.change(|_| many).expect("written");
         let lines = std::fs::read_to_string(&path).expect("the file").lines().count();
-        assert_eq!(lines, 1 + ENDS_MAX);
+        assert_eq!(lines, 1 + MOST);
         assert!(
-            matches!(ledger.knock(Epoch(0), ActionId(1), None), Ok(Verdict::Closed(_))),
+            matches!(ledger.knock(Epoch(0), ActionId(1), None), Ok(Door::Closed(_))),
             "the epoch is kept"
         );
     }

@@ -28,8 +28,9 @@ mod stats;
 #[cfg(feature = "libvirt")]
 mod usage;
 
+pub use ecosystem_orders::Door;
 #[cfg(feature = "libvirt")]
 pub use fleet::{Fleet, FleetError, HostSettings, Settings};
-pub use ledger::{Ledger, LedgerError, Verdict};
+pub use ledger::{Ledger, LedgerError};
 #[cfg(feature = "libvirt")]
 pub use usage::Figure;

@@ -1,13 +1,14 @@
 //! What machines use, as a [`MetricsSource`].
 
 use crate::fleet::{Fleet, FleetError};
-use crate::ground::{Seen, lock};
+use crate::ground::Seen;
 use crate::stats::Stats;
 use crate::usage::{Figure, figures};
 use ecosystem_core::{
     HostId, MetricQuery, MetricsSource, QueryError, RangeQuery, ReplicaId, ReplicaState, Sample, Series,
     Subject, Timestamp,
 };
+use ecosystem_orders::lock;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -6,12 +6,12 @@
 use crate::LxdError;
 use crate::cluster::Shared;
 use crate::ground::{CLOSED, Ground, SCHEDULER};
-use crate::memory::lock;
 use crate::naming::{self, REPLICA, VERSION};
 use crate::wire::Instance;
 use ecosystem_core::{
     ActionId, ActionKind, ActionOutcome, ActionRequest, HostId, ReplicaId, ReplicaState, Resources, Version,
 };
+use ecosystem_orders::lock;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 

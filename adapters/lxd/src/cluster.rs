@@ -4,20 +4,17 @@ use crate::LxdError;
 use crate::api::Api;
 use crate::ground::Ground;
 use crate::measure::Measured;
-use crate::memory::{Door, End, Memory, lock};
-use crate::news::News;
+use crate::memory::{End, Memory};
 use ecosystem_core::{
     ActionId, ActionKind, ActionOutcome, ActionRequest, Capabilities, Capability, HostId, Hypervisor,
     HypervisorEvent, Inventory, ReplicaId, Resources, SubmitError, Timestamp,
 };
+use ecosystem_orders::{Door, News, lock, started, stopped};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-/// Actions under way at once.
-const BUSY_MAX: usize = 256;
 
 /// How a cluster is spoken to.
 #[derive(Clone, Debug)]
@@ -152,7 +149,7 @@ impl Shared {
         while !self.is_over() {
             let mark = lock(&self.news).mark();
             if let Ok(ground) = Ground::look(&self.api) {
-                lock(&self.news).see(mark, &ground);
+                lock(&self.news).see(mark, ground.hosts(), ground.reports());
             }
             // What could not be written when it ended.
             drop(self.memory.flush());
@@ -162,21 +159,11 @@ impl Shared {
 
     fn finish(&self, request: &ActionRequest, outcome: ActionOutcome, keep: bool) {
         if keep {
-            let stopped = match &request.kind {
-                ActionKind::Stop { replica, .. } => Some(replica.clone()),
-                _ => None,
-            };
+            let stopped = stopped(&request.kind).cloned();
             // What cannot be written now is written with the next; the action has ended all the same.
             drop(self.memory.end(End { action: request.id, outcome: outcome.clone(), stopped }));
         }
-        lock(&self.news).end(request, outcome);
-    }
-}
-
-const fn starts(kind: &ActionKind) -> Option<&ReplicaId> {
-    match kind {
-        ActionKind::Start { replica, .. } => Some(replica),
-        _ => None,
+        lock(&self.news).end(request.id, outcome);
     }
 }
 
@@ -189,33 +176,15 @@ impl Hypervisor for Cluster {
     }
 
     fn submit(&mut self, request: &ActionRequest) -> Result<(), SubmitError<LxdError>> {
-        let rejected = |reason: String| Err(SubmitError::Rejected { reason });
-        let door = self.shared.memory.knock(request.epoch, request.id, starts(&request.kind));
-        let mut news = lock(&self.shared.news);
-        match door {
-            Door::Closed(reason) => return rejected(reason),
-            Door::Ended(outcome) => {
-                news.repeat(request.id, outcome);
-                return Ok(());
-            }
-            Door::Open => {}
+        let door = self.shared.memory.knock(request.epoch, request.id, started(&request.kind));
+        match lock(&self.shared.news).admit(door, request, &self.capabilities()) {
+            Err(reason) => return Err(SubmitError::Rejected { reason }),
+            Ok(false) => return Ok(()),
+            Ok(true) => {}
         }
-        if !self.capabilities().has(request.kind.capability()) {
-            return rejected(format!("an LXD cluster cannot {}", request.kind.verb()));
-        }
-        if news.is_busy(request.id) {
-            return Ok(());
-        }
-        if news.busy() >= BUSY_MAX {
-            return rejected(format!("{BUSY_MAX} actions are under way"));
-        }
-        if let Err(other) = news.begin(request) {
-            return rejected(format!("the replica is busy with action {other}"));
-        }
-        drop(news);
         let (shared, request) = (Arc::clone(&self.shared), request.clone());
         std::thread::spawn(move || {
-            let entered = shared.memory.enter(request.epoch, request.id, starts(&request.kind));
+            let entered = shared.memory.enter(request.epoch, request.id, started(&request.kind));
             match entered {
                 Ok(Door::Open) => {
                     let outcome = shared.carry_out(&request);
@@ -243,6 +212,6 @@ impl Hypervisor for Cluster {
 impl Cluster {
     /// Numbers of the actions that are under way.
     pub fn under_way(&self) -> Vec<ActionId> {
-        lock(&self.shared.news).under_way()
+        lock(&self.shared.news).under_way().collect()
     }
 }

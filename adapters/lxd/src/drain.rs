@@ -2,8 +2,8 @@
 
 use crate::LxdError;
 use crate::cluster::Cluster;
-use crate::memory::lock;
 use ecosystem_core::HostId;
+use ecosystem_orders::lock;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;

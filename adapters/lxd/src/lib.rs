@@ -24,7 +24,6 @@ mod http;
 mod measure;
 mod memory;
 mod naming;
-mod news;
 mod wire;
 
 pub use cluster::{Cluster, Settings};

@@ -3,12 +3,12 @@
 use crate::LxdError;
 use crate::cluster::{Cluster, Shared};
 use crate::ground::Ground;
-use crate::memory::lock;
 use crate::wire::Server;
 use ecosystem_core::{
     HostId, MetricKind, MetricQuery, MetricsSource, QueryError, RangeQuery, ReplicaId, Sample, Series,
     Subject, Timestamp, prometheus,
 };
+use ecosystem_orders::lock;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -7,50 +7,15 @@ use crate::LxdError;
 use crate::api::Api;
 use crate::wire::Profile;
 use ecosystem_core::{ActionId, ActionOutcome, Epoch, ReplicaId};
-use serde::{Deserialize, Serialize};
+use ecosystem_orders::{Done, Door, lock};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 const KEY: &str = "user.eco.memory";
-/// Ends that are remembered; the oldest numbers go first.
-const ENDS_MAX: usize = 512;
-/// Replicas whose newest stop is remembered; the oldest stops go first.
-const STOPS_MAX: usize = 512;
+/// Ends and stops that are remembered, of each as many: the cluster keeps them as one text.
+const MOST: usize = 512;
 /// Attempts of a change while others write.
 const ATTEMPTS: u32 = 16;
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The text.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
-struct Kept {
-    epoch: u64,
-    #[serde(default)]
-    ended: BTreeMap<u64, ActionOutcome>,
-    /// Newest stop of each replica: starts with a lower number are over.
-    #[serde(default)]
-    stops: BTreeMap<String, u64>,
-}
-
-impl Kept {
-    fn take(&mut self, end: &End) {
-        self.ended.insert(end.action.0, end.outcome.clone());
-        if let Some(replica) = &end.stopped {
-            let newest = self.stops.entry(replica.to_string()).or_default();
-            *newest = (*newest).max(end.action.0);
-        }
-        while self.ended.len() > ENDS_MAX {
-            self.ended.pop_first();
-        }
-        while self.stops.len() > STOPS_MAX {
-            let oldest = self.stops.iter().min_by_key(|it| it.1).map(|it| it.0.clone());
-            oldest.map(|it| self.stops.remove(&it));
-        }
-    }
-}
 
 /// How an action ended.
 #[derive(Clone, Debug)]
@@ -61,21 +26,22 @@ pub(crate) struct End {
     pub(crate) stopped: Option<ReplicaId>,
 }
 
+impl End {
+    fn put(&self, done: &mut Done) {
+        done.end(self.action, &self.outcome, MOST);
+        if let Some(replica) = &self.stopped {
+            done.stop(replica, self.action, MOST);
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Memory {
     api: Api,
     profile: String,
-    known: Mutex<Kept>,
+    known: Mutex<Done>,
     pending: Mutex<Vec<End>>,
     writer: Mutex<()>,
-}
-
-/// What an order is told before it begins.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Door {
-    Open,
-    Ended(ActionOutcome),
-    Closed(String),
 }
 
 impl Memory {
@@ -88,7 +54,7 @@ impl Memory {
         format!("/profiles/{}", self.profile)
     }
 
-    fn read(&self) -> Result<(Kept, String), LxdError> {
+    fn read(&self) -> Result<(Done, String), LxdError> {
         let (profile, etag) = match self.api.get_tagged::<Profile>(&self.path()) {
             Err(e) if e.is_missing() => {
                 let body = json!({
@@ -108,14 +74,14 @@ impl Memory {
         };
         let text = profile.config.get(KEY).map_or("", String::as_str);
         if text.is_empty() {
-            return Ok((Kept::default(), etag));
+            return Ok((Done::default(), etag));
         }
         let garbage =
             |e: serde_json::Error| LxdError::Garbage { what: self.path(), reason: format!("{KEY}: {e}") };
         Ok((serde_json::from_str(text).map_err(garbage)?, etag))
     }
 
-    fn write(&self, mut change: impl FnMut(&mut Kept)) -> Result<(), LxdError> {
+    fn write(&self, mut change: impl FnMut(&mut Done)) -> Result<(), LxdError> {
         let mut attempt = 0;
         loop {
             let (mut kept, etag) = self.read()?;
@@ -142,29 +108,20 @@ impl Memory {
     }
 
     /// Ends of our own that are still to be written stay known.
-    fn learn(&self, mut kept: Kept) {
+    fn learn(&self, mut kept: Done) {
         let pending = lock(&self.pending);
-        pending.iter().for_each(|end| kept.take(end));
+        pending.iter().for_each(|end| end.put(&mut kept));
         let mut known = lock(&self.known);
-        kept.epoch = kept.epoch.max(known.epoch);
+        kept.raise(known.epoch());
         *known = kept;
     }
 
     /// What is known here without asking the cluster; a higher epoch rules from now on.
     pub(crate) fn knock(&self, epoch: Epoch, action: ActionId, starts: Option<&ReplicaId>) -> Door {
         let mut known = lock(&self.known);
-        if epoch.0 < known.epoch {
-            return Door::Closed(format!("epoch {epoch} is over, {} rules", known.epoch));
-        }
-        known.epoch = epoch.0;
-        if let Some(outcome) = known.ended.get(&action.0) {
-            return Door::Ended(outcome.clone());
-        }
-        let stop = starts.and_then(|it| known.stops.get(&it.to_string()).copied());
-        match stop.filter(|stop| action.0 < *stop) {
-            Some(stop) => Door::Closed(format!("the replica was to be stopped by the later action {stop}")),
-            None => Door::Open,
-        }
+        let door = known.knock(epoch, action, starts);
+        known.raise(epoch);
+        door
     }
 
     /// As [`knock`](Self::knock), by what the cluster knows. Nothing is begun before this.
@@ -175,12 +132,12 @@ impl Memory {
         starts: Option<&ReplicaId>,
     ) -> Result<Door, LxdError> {
         let (kept, _) = self.read()?;
-        let older = kept.epoch < epoch.0;
+        let older = kept.epoch() < epoch;
         self.learn(kept);
         let door = self.knock(epoch, action, starts);
         if older && door == Door::Open {
             let guard = lock(&self.writer);
-            self.write(|kept| kept.epoch = kept.epoch.max(epoch.0))?;
+            self.write(|kept| kept.raise(epoch))?;
             drop(guard);
             return Ok(self.knock(epoch, action, starts));
         }
@@ -189,7 +146,7 @@ impl Memory {
 
     /// Keeps an end. Those of several actions are written together; what cannot be written is tried again with the next.
     pub(crate) fn end(&self, end: End) -> Result<(), LxdError> {
-        lock(&self.known).take(&end);
+        end.put(&mut lock(&self.known));
         lock(&self.pending).push(end);
         self.flush()
     }
@@ -200,7 +157,7 @@ impl Memory {
         if batch.is_empty() {
             return Ok(());
         }
-        self.write(|kept| batch.iter().for_each(|end| kept.take(end)))?;
+        self.write(|kept| batch.iter().for_each(|end| end.put(kept)))?;
         lock(&self.pending).retain(|it| !batch.iter().any(|done| done.action == it.action));
         drop(guard);
         Ok(())
@@ -214,17 +171,6 @@ mod tests {
     fn end(action: u64, stopped: Option<&str>) -> End {
         let stopped = stopped.map(|it| it.parse().expect("a replica"));
         End { action: ActionId(action), outcome: ActionOutcome::DONE, stopped }
-    }
-
-    #[test]
-    fn memory_is_bounded_and_forgets_the_oldest_first() {
-        let mut kept = Kept::default();
-        for number in 0..2_000 {
-            kept.take(&end(number, Some(&format!("web#{number}"))));
-        }
-        assert_eq!((kept.ended.len(), kept.stops.len()), (ENDS_MAX, STOPS_MAX));
-        assert_eq!(kept.ended.first_key_value().map(|it| *it.0), Some(2_000 - 512));
-        assert_eq!(kept.stops.get("web#1999"), Some(&1_999));
     }
 
     #[test]
