@@ -3,7 +3,7 @@
 //! [`Problem::builder`] takes an ecosystem and an infrastructure; [`solve`] (or [`Search`], slice by slice) answers with
 //! a [`Solution`]: the placement, its cost by term, a lower bound and the gap, and why each replica is where it is.
 //! [`check`] judges any placement without sharing code with the search. [`DenseBuilder`] is the same problem by index,
-//! for data that does not come from an ecosystem.
+//! for data that does not come from an ecosystem. [`Balancer`] chooses who gets the next request among what is placed.
 //!
 //! - Infeasible is a [`Status`] with the [`Conflict`], not an error; wrong input is an error when the problem is built.
 //! - All amounts and costs are integers. The result depends on problem and [`Settings`] alone, never on threads or time.
@@ -16,6 +16,7 @@
     reason = "counts and sums are checked to fit when a problem is built"
 )]
 
+mod balance;
 mod bound;
 mod builder;
 mod check;
@@ -47,6 +48,9 @@ mod state;
 mod throughout;
 mod whatif;
 
+pub use balance::{
+    Balancer, BalancerError, BalancerSettings, Outcome, Selection, Standing, Ticket, WorkerView,
+};
 pub use builder::DenseBuilder;
 pub use check::{CheckError, check, check_assignment, cost_of, cost_of_assignment, soft_violations};
 pub use conflict::Conflict;

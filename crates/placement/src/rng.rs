@@ -17,6 +17,18 @@ impl Pcg {
         rng
     }
 
+    /// Where it is, to go on from there.
+    #[cfg(feature = "serde")]
+    pub(crate) const fn state(&self) -> u64 {
+        self.state
+    }
+
+    /// Goes on where another was.
+    #[cfg(feature = "serde")]
+    pub(crate) const fn resume(state: u64) -> Self {
+        Self { state }
+    }
+
     pub(crate) fn next(&mut self) -> u32 {
         let old = self.state;
         self.state = old.wrapping_mul(MULTIPLIER).wrapping_add(INCREMENT);

@@ -1,5 +1,6 @@
 //! All integration tests of this crate in one program: it is compiled and linked once, and a slow test does not hold up the next.
 
+mod balance;
 mod edge_sites;
 mod live_replicas;
 mod neighbours;
