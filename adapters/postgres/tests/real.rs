@@ -247,6 +247,32 @@ fn a_server_whose_pages_may_be_torn_is_refused(server: &Server) {
     Store::open(&server.address(), bold).unwrap();
 }
 
+/// `STORE_RECORDS` says how many, else 20,000.
+#[test]
+fn a_store_with_many_records_opens_and_goes_on_where_it_was() {
+    let Some(server) = shared() else { return };
+    let open = || {
+        let begin = Instant::now();
+        let store = Store::open(&server.address(), settings("many")).unwrap();
+        (store, begin.elapsed())
+    };
+    drop(open());
+    let count = number("STORE_RECORDS", 20_000);
+    let fill = "INSERT INTO many.journal SELECT seq, decode(repeat('2a', 120), 'hex') FROM generate_series(1, $1::bigint) seq";
+    onlooker(&server).execute(fill, &[&i64::try_from(count).unwrap()]).unwrap();
+    let (store, took) = open();
+    println!("{count} records: opened in {took:?}");
+    let mut journal = store.journal();
+    assert_eq!(journal.len().unwrap(), count);
+    journal.append(&record(7)).unwrap();
+    journal.sync().unwrap();
+    drop((journal, store));
+    let (store, took) = open();
+    println!("{count} records: opened again in {took:?}");
+    assert_eq!(store.journal().len().unwrap(), count + 1);
+    onlooker(&server).batch_execute("DROP SCHEMA many CASCADE").unwrap();
+}
+
 #[test]
 fn every_way_to_be_durable_keeps_the_order() {
     let Some(server) = shared() else { return };

@@ -202,6 +202,13 @@ fn a_running_linux_guest_grows_shrinks_and_moves_with_what_was_plugged_in() {
     assert_eq!(lab.order(resize(size(2, 512))), ActionOutcome::DONE);
     lab.wait("h1", "two processors and twice the memory", |it| it.2 == 2 && it.3 >= before.3 + 250);
     let grown = lab.line("h1").unwrap();
+    // Memory is measured in all its parts: a large one by a sample.
+    let looks = [Duration::from_secs(1), Duration::from_secs(3)];
+    let writing = lab.fleet.writing(&h1, &replica, &looks).unwrap();
+    println!("512 MiB of Linux at rest: {writing:?}");
+    assert!((16 << 20..512 << 20).contains(&writing.filled), "{writing:?}");
+    let (early, late) = (writing.written[0].1, writing.written[1].1);
+    assert!(early <= late && late < writing.filled, "{writing:?}");
     // The balloon takes some back, exactly; the machine goes on.
     assert_eq!(lab.order(resize(size(2, 400))), ActionOutcome::DONE);
     lab.wait("h1", "less memory", |it| it.0 > grown.0 && it.3 + 100 <= grown.3);
