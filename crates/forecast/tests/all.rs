@@ -15,6 +15,7 @@ mod oracle_features;
 mod oracle_likelihoods;
 mod oracle_models;
 mod oracle_regressions;
+mod oracle_smartcore;
 mod oracle_trees;
 mod security_hold;
 mod trees_hold;
