@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Instant};
 use tables::{Numbers, auc, plain_or_gz};
 use vm_ecosystem::forecast::{
     alert::Subsystem,
-    failure::{Outcome, PeerDeviation, Run, lead_times, threshold_for_f1},
+    failure::{Outcome, PeerDeviation, Run, first_symptom, lead_times, threshold_for_f1},
 };
 
 const USAGE: &str = "usage: failure_eval DIR [--test DIR2] [--out DIR]";
@@ -40,8 +40,8 @@ struct Scored {
     name: String,
     facts: RunFacts,
     peers: Vec<f64>,
-    /// Part of the most deviating node that deviates most.
-    parts: Vec<Option<Subsystem>>,
+    /// Part of the most deviating node that deviated first, and that deviates most.
+    parts: Vec<[Option<Subsystem>; 2]>,
     baseline: Vec<f64>,
 }
 
@@ -65,14 +65,19 @@ fn faulty_part(fault: &str) -> Option<Subsystem> {
         .map(|(_, part)| part)
 }
 
-/// Minutes after the injection with an alarm, by part of the fault: all, and those whose deviating part is the faulty one.
-fn name_parts(run: &Scored, alarms: &[bool], named: &mut BTreeMap<Subsystem, (usize, usize)>) {
+/// Minutes after the injection with an alarm, by part of the fault: all, and those in which the part named is the faulty one (by the
+/// order of symptoms, by their size).
+fn name_parts(run: &Scored, alarms: &[bool], named: &mut BTreeMap<Subsystem, (usize, [usize; 2])>) {
     let Some(truth) = faulty_part(&run.facts.fault_type) else { return };
     let (from, to) = (run.facts.fault_injection_minute - 1, (run.facts.failure_minute - 1).min(alarms.len()));
     let counts = named.entry(truth).or_default();
     for t in (from..to).filter(|t| alarms[*t]) {
         counts.0 += 1;
-        counts.1 += usize::from(run.parts[t] == Some(truth));
+        counts
+            .1
+            .iter_mut()
+            .zip(run.parts[t])
+            .for_each(|(right, said)| *right += usize::from(said == Some(truth)));
     }
 }
 
@@ -121,18 +126,20 @@ fn cluster(path: &Path, seed: usize) -> Cluster {
     Cluster { nodes: nodes.len(), metrics, steps }
 }
 
-/// Excess of the most deviating node over its peers, and the part of the system that deviates there.
-fn peer_scores(c: &Cluster, path: &Path) -> (Vec<f64>, Vec<Option<Subsystem>>) {
+/// Excess of the most deviating node over its peers, and the parts of it that deviated first and deviate most.
+fn peer_scores(c: &Cluster, path: &Path) -> (Vec<f64>, Vec<[Option<Subsystem>; 2]>) {
     let groups = PeerDeviation::groups_by_name(&c.metrics);
     let healthy = &c.steps[..HEALTHY.min(c.steps.len())];
     let mut peers = PeerDeviation::learn(c.nodes, &groups, healthy)
         .unwrap_or_else(|error| fail(format!("{}: {error}", path.display())));
-    let (mut scores, mut parts) = (vec![0.0; healthy.len()], vec![None; healthy.len()]);
+    let (mut scores, mut parts) = (vec![0.0; healthy.len()], vec![[None; 2]; healthy.len()]);
     for step in &c.steps[healthy.len()..] {
         let said = peers.push(step).ok();
         scores.push(said.as_ref().map_or(0.0, |s| s.score));
-        parts.push(said.and_then(|s| {
-            Subsystem::of_deviations(c.metrics.iter().map(String::as_str).zip(s.deviations.iter().copied()))
+        parts.push(said.map_or([None; 2], |s| {
+            let now = c.metrics.iter().map(String::as_str).zip(s.deviations);
+            let since = now.clone().zip(s.since).map(|((name, deviation), steps)| (name, deviation, steps));
+            [first_symptom(since), Subsystem::of_deviations(now)]
         }));
     }
     (scores, parts)
@@ -311,8 +318,10 @@ fn main() {
         simple.recall(),
         simple.false_alarms
     );
-    for (part, (minutes, right)) in &named {
-        eprintln!("faults of {part:?}: named so in {right} of {minutes} minutes of warning");
+    for (part, (minutes, [order, size])) in &named {
+        eprintln!(
+            "faults of {part:?}: named so in {order} of {minutes} minutes of warning by the order of symptoms, in {size} by their size"
+        );
     }
     if let Some(out) = arguments.text("out") {
         std::fs::create_dir_all(out).unwrap_or_else(|error| fail(format!("{out}: {error}")));

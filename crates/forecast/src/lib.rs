@@ -46,6 +46,7 @@
     reason = "recursions over several slices read best with indices; AICc, sMAPE and other names are not code"
 )]
 
+pub mod advice;
 pub mod alert;
 pub mod anomaly;
 mod arima;

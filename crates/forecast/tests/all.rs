@@ -1,5 +1,6 @@
 //! All integration tests of this crate in one program: it is compiled and linked once, and a slow test does not hold up the next.
 
+mod advice_real;
 mod alerts_hold;
 mod anomaly_real;
 mod features_hold;
@@ -18,6 +19,7 @@ mod oracle_regressions;
 mod oracle_smartcore;
 mod oracle_trees;
 mod security_hold;
+mod symptoms_real;
 mod trees_hold;
 mod windows_hold;
 

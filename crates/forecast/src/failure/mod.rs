@@ -3,6 +3,7 @@
 //! # Model
 //! - **Peers** ([`PeerDeviation`]): nodes that share a load are compared with each other and with their own healthy past. No
 //!   labels, no training but a few dozen minutes; the method of choice when failures are few.
+//! - **Order of symptoms** ([`first_symptom`]): which part of a node fails, from what deviated first.
 //! - **Labels by horizon** ([`horizon_labels`]): what a supervised model learns, "fails 15 to 30 minutes from now", from
 //!   [`WindowFeatures`] of sliding windows that do not know which node they describe.
 //! - **[`FailureModel`]**: boosted trees, a random forest and an isolation forest, stacked by the rank of
@@ -26,6 +27,7 @@ mod outcome;
 mod peers;
 mod stacked;
 mod survival;
+mod symptoms;
 mod windows;
 
 pub use calibration::{Calibration, brier, threshold_for_cost, threshold_for_f1};
@@ -36,4 +38,5 @@ pub use outcome::{LeadTimes, Outcome, Run, lead_times};
 pub use peers::{PeerDeviation, PeerError, PeerScores};
 pub use stacked::{FailureError, FailureModel, FittedFailureModel, Members};
 pub use survival::{KaplanMeier, SurvivalError, SurvivalPoint};
+pub use symptoms::first_symptom;
 pub use windows::WindowFeatures;

@@ -45,6 +45,9 @@ pub enum PeerError {
 const MOST_DEVIATION: f64 = 20.0;
 /// Steps over which a node's deviation is averaged.
 const SMOOTH: usize = 5;
+/// A deviation of so many standard deviations is clear, and lasting after so many steps of which no two in a row were smaller.
+const CLEAR: f64 = 4.0;
+const LASTING: u32 = 3;
 /// Fewest healthy steps.
 const LEAST_STEPS: usize = 10;
 
@@ -79,6 +82,8 @@ pub struct PeerDeviation {
     last: Vec<f64>,
     recent: VecDeque<f64>,
     steps: usize,
+    /// By node and metric: steps since a clear deviation began (0: none), with its sign, and whether the last step was not clear.
+    since: Vec<(u32, bool, bool)>,
 }
 
 /// What one step says.
@@ -97,6 +102,10 @@ pub struct PeerScores {
     /// Signed deviation of every metric of that node now, NaN where it does not take part: what
     /// [`Subsystem::of_deviations`](crate::alert::Subsystem::of_deviations) names the failing part from.
     pub deviations: Vec<f64>,
+    /// Steps for which each metric of that node has deviated clearly (by four standard deviations, to the same side, three steps at
+    /// least; single smaller steps do not end it): the order of symptoms, from which [`first_symptom`](super::first_symptom) names
+    /// the failing part.
+    pub since: Vec<Option<usize>>,
 }
 
 impl PeerDeviation {
@@ -133,6 +142,7 @@ impl PeerDeviation {
             last: vec![f64::NAN; width],
             recent: VecDeque::new(),
             steps: 0,
+            since: vec![(0, false, false); width],
         };
         learnt.counter = learnt.find_counters(healthy);
         learnt.usual = learnt.learn_usual(healthy);
@@ -228,6 +238,7 @@ impl PeerDeviation {
                 z.clamp(-MOST_DEVIATION, MOST_DEVIATION)
             })
             .collect();
+        self.since.iter_mut().zip(&deviation).for_each(|(since, z)| *since = lasting(*since, *z));
         let mut excess: Vec<f64> =
             (0..self.nodes).map(|n| self.node_deviation(&deviation[n * m..(n + 1) * m])).collect();
         let typical = median_in_place(&mut excess.clone());
@@ -261,7 +272,9 @@ impl PeerDeviation {
             deviations.iter().copied().enumerate().filter(|(_, z)| !z.is_nan()).collect();
         metrics.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
         metrics.truncate(5);
-        PeerScores { score: nodes[node], node, nodes, metrics, deviations }
+        let lasting = |(steps, ..): &(u32, bool, bool)| (*steps >= LASTING).then_some(*steps as usize);
+        let since = self.since[node * m..(node + 1) * m].iter().map(lasting).collect();
+        PeerScores { score: nodes[node], node, nodes, metrics, deviations, since }
     }
 
     /// Group of every metric by its name: the words before the last dots, without shared beginnings (`system.cpu.user.pct`
@@ -280,6 +293,17 @@ impl PeerDeviation {
         known.sort_unstable();
         known.dedup();
         keys.iter().map(|k| known.partition_point(|n| n < k)).collect()
+    }
+}
+
+/// How long a deviation has been clear, after one more step.
+fn lasting((steps, up, missed): (u32, bool, bool), z: f64) -> (u32, bool, bool) {
+    let (clear, now) = (z.abs() >= CLEAR, z > 0.0);
+    match (clear, steps) {
+        (true, s) if s > 0 && now == up => (s.saturating_add(1), up, false),
+        (true, _) => (1, now, false),
+        (false, s) if s > 0 && !missed => (s.saturating_add(1), up, true),
+        (false, _) => (0, false, false),
     }
 }
 
