@@ -121,6 +121,12 @@ impl<'p> State<'p> {
         state
     }
 
+    /// Cost of the use of a host.
+    #[inline]
+    pub(crate) fn load_of(&self, host: u32) -> i64 {
+        self.load[host as usize]
+    }
+
     /// By dimension, what is left of the host's capacity.
     #[inline]
     pub(crate) fn hard_room(&self, host: u32) -> &[i64] {

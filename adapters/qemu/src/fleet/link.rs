@@ -11,10 +11,10 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Samples kept per replica: an hour at one in half a second.
-const KEPT: usize = 7_200;
+/// Samples kept per replica: five minutes at one in half a second. The longer past is for a store of metrics.
+const KEPT: usize = 600;
 /// A machine that was not measured for as long is forgotten: replicas come and go, memory must not grow with them.
-const FORGOTTEN_MS: u64 = 600_000;
+const FORGOTTEN_MS: u64 = 300_000;
 
 /// A sample of one machine.
 #[derive(Clone, Copy, Debug)]

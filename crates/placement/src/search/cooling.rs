@@ -4,6 +4,10 @@
 //! problem to the next and from the start of a search to its end. The share of uphill moves that are taken has no
 //! scale: it falls geometrically with progress, and the temperature follows it (after Lam and Delosme 1988, with the
 //! target of the uphill moves alone, so that moves without a change of cost do not count).
+//!
+//! Where rises are of two kinds, some a million times as large as others, the share of the small ones hides the large
+//! ones: the temperature would fall from one kind to the other within moments. A floor that falls evenly in powers of ten
+//! keeps it among the large ones for their part of the time; where all rises are of one kind it is never touched.
 
 use crate::rng::Pcg;
 use crate::state::Verdict;
@@ -13,12 +17,18 @@ const HOT: f64 = 0.85;
 const COLD: f64 = 0.000_2;
 /// Taken moves, expected or seen, after which the temperature is corrected.
 const WINDOW: f64 = 8.0;
+/// The temperature falls by at most so many powers of ten from start to end, at an even pace.
+const DECADES: f64 = 8.0;
 /// Entries of the table of waiting times.
 const TABLE: usize = 2_048;
 
 #[derive(Debug)]
 pub(super) struct Cooling {
     pub(super) temperature: f64,
+    /// Where it began.
+    start: f64,
+    /// It is not to be lower yet.
+    floor: f64,
     /// Share of uphill moves that should be taken now.
     target: f64,
     uphill: f64,
@@ -30,7 +40,7 @@ pub(super) struct Cooling {
 impl Cooling {
     pub(super) fn new() -> Self {
         let waiting = (0..TABLE).map(|k| -((k as f64 + 0.5) / TABLE as f64).ln()).collect();
-        Self { temperature: 1.0, target: HOT, uphill: 0.0, taken: 0.0, waiting }
+        Self { temperature: 1.0, start: 0.0, floor: 0.0, target: HOT, uphill: 0.0, taken: 0.0, waiting }
     }
 
     /// Sets the share for a progress from 0 to 1.
@@ -41,6 +51,7 @@ impl Cooling {
     /// Sets the share for a progress from 0 to 1 on the way from one share to another.
     pub(super) fn between(&mut self, hot: f64, cold: f64, progress: f64) {
         self.target = hot * (cold / hot).powf(progress);
+        self.floor = self.start * 10.0_f64.powf(-DECADES * progress);
     }
 
     /// Starts at the temperature at which the target share of these rises would be taken.
@@ -55,7 +66,7 @@ impl Cooling {
             let share = rises.iter().map(|rise| (-rise / middle).exp()).sum::<f64>() / rises.len() as f64;
             if share > self.target { high = middle } else { low = middle }
         }
-        self.temperature = low;
+        (self.temperature, self.start, self.floor) = (low, low, low);
     }
 
     /// A random limit: Metropolis' criterion, drawn before the move is evaluated.
@@ -81,7 +92,7 @@ impl Cooling {
         let expected = self.uphill * self.target;
         if expected.max(self.taken) >= WINDOW {
             let correction = ((expected + 1.0) / (self.taken + 1.0)).clamp(0.25, 4.0).powf(0.4);
-            self.temperature = (self.temperature * correction).clamp(1e-3, 1e17);
+            self.temperature = (self.temperature * correction).clamp(self.floor.max(1e-3), 1e17);
             (self.uphill, self.taken) = (0.0, 0.0);
         }
     }

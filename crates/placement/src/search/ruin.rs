@@ -37,15 +37,17 @@ impl Worker<'_> {
             self.removed.push((item, host));
             self.state.apply(item, NONE);
         }
+        let mut vacated = NONE;
         if forced != NONE {
-            // the first one takes the place, the others look for theirs
-            self.state.apply(chosen[0], forced);
-            chosen.remove(0);
+            // the first one takes the place, the others look for theirs, also where it was
+            let first = chosen.remove(0);
+            vacated = self.removed[0].1;
+            self.state.apply(first, forced);
             self.banned = forced;
         }
         self.order(&mut chosen);
         for &item in &chosen {
-            self.insert(item);
+            self.insert(item, vacated);
         }
         let after = self.state.value;
         let delta = Delta { hard: after.hard - before.hard, cost: after.cost - before.cost };
@@ -100,9 +102,10 @@ impl Worker<'_> {
         let size = |item: u32| -> f64 {
             p.demand_of(item).iter().zip(&p.mean_capacity).map(|(&d, &c)| d as f64 / c).fold(0.0, f64::max)
         };
-        let mut item = self.any_item();
+        let sore = p.has_load && self.rng.below(2) == 0;
+        let mut item = if sore { self.sore_item() } else { self.any_item() };
         for _ in 0..self.rng.below(4) {
-            let other = self.any_item();
+            let other = if sore { self.item_beside(item) } else { self.any_item() };
             if size(other) > size(item) {
                 item = other;
             }
@@ -128,6 +131,26 @@ impl Worker<'_> {
             }
         }
         if missing.iter().any(|&m| m > 0) { (Vec::new(), NONE) } else { (items, host) }
+    }
+
+    /// An item of a host whose use costs much: of the dearest of a few hosts.
+    fn sore_item(&mut self) -> u32 {
+        const LOOKED_AT: usize = 12;
+        let mut item = self.any_item();
+        for _ in 1..LOOKED_AT {
+            let other = self.any_item();
+            let cost = |item: u32| self.state.load_of(self.state.host_of[item as usize]);
+            if cost(other) > cost(item) {
+                item = other;
+            }
+        }
+        item
+    }
+
+    /// Any item of the same host.
+    fn item_beside(&mut self, item: u32) -> u32 {
+        let there = &self.state.residents[self.state.host_of[item as usize] as usize];
+        there[self.rng.below(there.len())]
     }
 
     /// An item and its nearest in the graph, breadth first.
@@ -217,14 +240,19 @@ impl Worker<'_> {
         }
     }
 
-    fn insert(&mut self, item: u32) {
+    /// Puts an item at the best of some hosts; `likely` is one of them unless it is `NONE`.
+    fn insert(&mut self, item: u32, likely: u32) {
         let p = self.state.p;
         let mut best: Option<(Delta, u32)> = None;
         let all = p.hosts <= CANDIDATES;
         let tries = if all { p.hosts } else { CANDIDATES };
         let feasible = self.state.value.hard == 0;
         for k in 0..tries {
-            let host = if all { k as u32 } else { self.target(item) };
+            let host = match k {
+                _ if all => k as u32,
+                0 if likely != NONE => likely,
+                _ => self.target(item),
+            };
             self.work += 1;
             if host == self.banned || !self.region.contains(host) || (all && self.rng.next() >> 27 == 0) {
                 continue;

@@ -12,11 +12,11 @@ const SAMPLES: usize = 1_000;
 /// Weight of the gain of filling hosts at the start; it falls to nothing with progress.
 const FILL: f64 = 2.0;
 /// Part of the work that ruin & recreate may take, one in so many.
-const RUIN_WORK: u64 = 16;
+const RUIN_WORK: u64 = 8;
 /// Shares of the kinds of moves in 1/2³²: exchanges of items, ruin & recreate, exchanges of hosts, moves of parts of
 /// the graph (if it has edges); the rest shifts.
 const EXCHANGES: u32 = share(0.35);
-const RUINS: u32 = share(0.01);
+const RUINS: u32 = share(0.02);
 const HOST_EXCHANGES: u32 = share(0.002);
 const CLUSTERS: u32 = share(0.03);
 
