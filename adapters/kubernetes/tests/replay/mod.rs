@@ -36,14 +36,16 @@ struct State {
 
 impl Replay {
     pub(crate) fn start(dialogue: &str) -> Self {
-        let entries: Vec<Entry> = serde_json::from_str(dialogue).unwrap();
+        let entries: Arc<Vec<Entry>> = Arc::new(serde_json::from_str(dialogue).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State { total: entries.len(), ..State::default() }));
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                while answer(&stream, &entries, &shared) == Some(()) {}
+                // Clients keep their connections.
+                let (entries, shared) = (Arc::clone(&entries), Arc::clone(&shared));
+                std::thread::spawn(move || while answer(&stream, &entries, &shared) == Some(()) {});
             }
         });
         Self { url, state }
