@@ -75,6 +75,16 @@ real_systems() {
   else
     echo "skipped: libvirt's C library is not installed (Debian package libvirt-dev)"
   fi
+  step "adapters: a placement by several processes, one of which is killed"
+  if [ "${ECO_REAL:-}" = 1 ]; then
+    # Built by the tests just now.
+    adapters/target/debug/examples/cluster
+  elif [ -n "${CI:-}" ]; then
+    echo "real systems were not asked for (ECO_REAL=1)" >&2
+    exit 1
+  else
+    echo "skipped: a real nats-server is started only with ECO_REAL=1"
+  fi
   step "adapters: two minutes of faults at random on real systems"
   if [ "${ECO_REAL:-}" = 1 ]; then
     # Built by the tests just now.

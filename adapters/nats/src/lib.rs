@@ -17,6 +17,12 @@
 //! [`place`] searches the shards of a placement this way ([`ShardedSearch`](vm_ecosystem::placement::ShardedSearch)); the solution is
 //! the one that `solve_sharded` finds in one process, whoever searched which shard and how often.
 //!
+//! `cargo run --manifest-path adapters/Cargo.toml -p ecosystem-nats --example cluster` shows all of it on one machine: a server, three workers, one
+//! of which is killed in the middle of a shard, and the account of who did what.
+//!
+//! Nobody chooses a worker, and nobody has to: a queue from which the free ones fetch gives the slow ones less by itself. Where requests have to be
+//! *sent*, [`Balancer`](vm_ecosystem::placement::Balancer) chooses.
+//!
 //! # Limits
 //! Items and answers are at most as large as the server's `max_payload` (1 MiB unless configured otherwise). Calls block; they must
 //! not be made from within an asynchronous runtime.
@@ -28,5 +34,5 @@ mod worker;
 
 pub use board::{Board, DeadLetter, Item, Key, Outcome, Settings};
 pub use error::NatsError;
-pub use shards::{Input, place, serve};
+pub use shards::{Input, place, serve, serve_watched};
 pub use worker::Done;

@@ -65,9 +65,15 @@ pub fn place(board: &Board, input: &Input<'_>, patience: Duration) -> Result<Sol
 
 /// Searches shards of one problem as they come until `enough` says so, which is asked after each item and each second without
 /// one. Errors of the connection are told to `enough`, too, and work goes on.
-pub fn serve(
+pub fn serve(board: &Board, input: &Input<'_>, enough: impl FnMut(Result<Option<Done>, NatsError>) -> bool) {
+    serve_watched(board, input, |_| {}, enough);
+}
+
+/// As [`serve`], with `begins` told of each item before it is searched.
+pub fn serve_watched(
     board: &Board,
     input: &Input<'_>,
+    mut begins: impl FnMut(&Item),
     mut enough: impl FnMut(Result<Option<Done>, NatsError>) -> bool,
 ) {
     let search = ShardedSearch::new(input.problem, input.settings, input.items_per_shard);
@@ -84,7 +90,13 @@ pub fn serve(
         let answer = found.search(&ShardTask { round, shard, start }).map_err(|e| e.to_string())?;
         to_vec(&(answer.hosts, answer.work)).map_err(|e| e.to_string())
     };
-    while !enough(board.work_one(Duration::from_secs(1), work)) {}
+    let mut next = || {
+        board.work_one(Duration::from_secs(1), |item| {
+            begins(item);
+            work(item)
+        })
+    };
+    while !enough(next()) {}
 }
 
 fn id(name: &str, task: &ShardTask) -> String {

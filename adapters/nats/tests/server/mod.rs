@@ -12,6 +12,13 @@ pub(crate) struct Nats {
 }
 
 impl Nats {
+    /// Where the server's program is, if it is installed. Debian puts it where only root looks.
+    pub(crate) fn program() -> Option<PathBuf> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+        folders.map(|it| it.join("nats-server")).find(|it| it.is_file())
+    }
+
     pub(crate) fn start(name: &str) -> Self {
         let dir = std::env::temp_dir().join(format!("eco-nats-{name}-{}", std::process::id()));
         drop(std::fs::remove_dir_all(&dir));
@@ -24,10 +31,7 @@ impl Nats {
             format!("listen: {address}\njetstream {{ store_dir: \"{}\" }}\n", store.display()),
         )
         .unwrap();
-        // Debian puts it where only root looks.
-        let program =
-            ["/usr/sbin/nats-server", "nats-server"].into_iter().find(|it| PathBuf::from(it).exists());
-        let child = Command::new(program.unwrap_or("nats-server"))
+        let child = Command::new(Self::program().expect("nats-server is installed"))
             .arg("-c")
             .arg(config)
             .stdin(Stdio::null())
