@@ -17,6 +17,7 @@
 //! - [`alert`] makes alerts and incidents of scores; [`security`] knows how actors usually behave; [`summary`] counts what happened.
 //! - [`tree`] has boosting, forests and isolation forests; [`failure`] warns ahead of failures; [`cause`] ranks the components
 //!   of an incident; [`workload`] tells compute from memory from input/output.
+//! - [`registry`] keeps versions of models, which of them is in production and why.
 //! - [`Series`], [`Panel`], [`resample`], [`counter_rate`], [`fill_gaps`], [`repair_outliers`], [`find_seasons`], [`change_points`]
 //!   prepare data.
 //!
@@ -81,6 +82,7 @@ mod model;
 mod mstl;
 mod naive;
 mod panel;
+pub mod registry;
 mod regression;
 mod resample;
 mod rng;

@@ -18,6 +18,7 @@ mod oracle_models;
 mod oracle_regressions;
 mod oracle_smartcore;
 mod oracle_trees;
+mod registry_hold;
 mod security_hold;
 mod symptoms_real;
 mod trees_hold;
