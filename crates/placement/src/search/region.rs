@@ -86,7 +86,8 @@ impl Worker<'_> {
         self.region.leave();
         self.region.inside.clear();
         self.region.inside.resize(p.hosts, false);
-        let mut item = self.rng.below(p.items) as u32;
+        let sore = p.has_load && self.rng.below(2) == 0;
+        let mut item = if sore { self.sore_item() } else { self.rng.below(p.items) as u32 };
         let mut host = self.state.host_of[item as usize];
         // the last host of a part that talks to nobody else is found by chance only
         for _ in 0..64 * ITEMS {

@@ -134,7 +134,7 @@ impl Worker<'_> {
     }
 
     /// An item of a host whose use costs much: of the dearest of a few hosts.
-    fn sore_item(&mut self) -> u32 {
+    pub(super) fn sore_item(&mut self) -> u32 {
         const LOOKED_AT: usize = 12;
         let mut item = self.any_item();
         for _ in 1..LOOKED_AT {

@@ -99,7 +99,10 @@ impl<'p> Worker<'p> {
                 rises.push(delta.cost as f64);
             }
         }
-        self.cooling.calibrate(&rises);
+        // Without edges there are rises of loads and rises of moves, and the larger half of all decides how hot to begin.
+        rises.sort_by(f64::total_cmp);
+        let small = if self.has_edges { 0 } else { rises.len() / 2 };
+        self.cooling.calibrate(&rises[small..]);
         let mean = rises.iter().sum::<f64>() / rises.len().max(1) as f64;
         self.penalty = self.penalty.max(mean * 2.0 + 1.0);
     }
