@@ -18,6 +18,7 @@
 //! - [`tree`] has boosting, forests and isolation forests; [`failure`] warns ahead of failures; [`cause`] ranks the components
 //!   of an incident; [`workload`] tells compute from memory from input/output.
 //! - [`registry`] keeps versions of models, which of them is in production and why.
+//! - [`serve`] answers rows by a fitted model: one by one, in batches or from a stream.
 //! - [`Series`], [`Panel`], [`resample`], [`counter_rate`], [`fill_gaps`], [`repair_outliers`], [`find_seasons`], [`change_points`]
 //!   prepare data.
 //!
@@ -90,6 +91,7 @@ mod same_time;
 mod seasonality;
 pub mod security;
 mod series;
+pub mod serve;
 mod smoothing;
 mod state_space;
 mod stats;

@@ -20,6 +20,7 @@ mod oracle_smartcore;
 mod oracle_trees;
 mod registry_hold;
 mod security_hold;
+mod serve_hold;
 mod symptoms_real;
 mod trees_hold;
 mod windows_hold;

@@ -240,6 +240,11 @@ impl Fitted {
 }
 
 impl FittedFailureModel {
+    /// Number of features that a row has.
+    pub fn features(&self) -> usize {
+        self.members.boosting.features()
+    }
+
     /// Calibrated probability that a failure is near.
     pub fn probability(&self, row: &[f64]) -> f64 {
         self.calibration.probability(self.score(row))

@@ -244,6 +244,14 @@ fn project(direction: &[(u32, f64)], value: impl Fn(usize) -> f64, offset: f64) 
 }
 
 impl FittedIsolation {
+    /// Number of features that a row has.
+    pub fn features(&self) -> usize {
+        match &self.paths {
+            Paths::Plain(model) => model.features(),
+            Paths::Extended { features, .. } => *features,
+        }
+    }
+
     /// Mean path length of a row.
     pub fn path(&self, row: &[f64]) -> f64 {
         match &self.paths {
