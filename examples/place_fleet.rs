@@ -15,7 +15,7 @@
 
 mod evaluation;
 
-use evaluation::{Arguments, fail, print_result, search_for};
+use evaluation::{Arguments, Budget, fail, print_result, search_for};
 use std::time::Instant;
 use vm_ecosystem::model::Weight;
 use vm_ecosystem::placement::{
@@ -50,7 +50,7 @@ fn main() {
     eprintln!("{:8.2} s  {components} components, {hosts} hosts", started.elapsed().as_secs_f64());
     let settings = Settings::default().with_seed(seed).with_workers(workers);
     let solution = if shard == 0 {
-        search_for(&problem, &settings, seconds, started, |_, _| {})
+        search_for(&problem, &settings, Budget::Seconds(seconds), started, |_, _| {})
     } else {
         let speed = speed(&settings, shard.min(components as usize));
         let left = seconds * (1.0 - OTHER) - started.elapsed().as_secs_f64();

@@ -1,6 +1,6 @@
 //! Solves an instance of the ROADEF/EURO challenge 2012 (machine reassignment).
 //!
-//! `cargo run --release --example roadef2012 -- MODEL ASSIGNMENT OUT --seconds S [--seed N]`
+//! `cargo run --release --example roadef2012 -- MODEL ASSIGNMENT OUT --seconds S | --moves N [--seed N]`
 //!
 //! The last line of standard output is one line of JSON; OUT holds the best assignment found so far at any moment.
 
@@ -13,26 +13,26 @@
 
 mod evaluation;
 
-use evaluation::{Arguments, fail, print_result, read, search_for, write};
+use evaluation::{Arguments, Budget, fail, print_result, read, search_for, write};
 use std::time::Instant;
 use vm_ecosystem::model::Weight;
 use vm_ecosystem::placement::{
     Balance, DenseBuilder, DenseHost, DenseItem, DenseRule, Dimension, Problem, Settings, check_assignment,
 };
 
-const USAGE: &str = "usage: roadef2012 MODEL ASSIGNMENT OUT --seconds S [--seed N] [--workers N]";
+const USAGE: &str = "usage: roadef2012 MODEL ASSIGNMENT OUT --seconds S | --moves N [--seed N] [--workers N]";
 
 fn main() {
     let started = Instant::now();
-    let arguments = Arguments::read(USAGE, 3, &["seconds", "seed", "workers"]);
+    let arguments = Arguments::read(USAGE, 3, &["seconds", "moves", "seed", "workers"]);
     let [model, assignment, out] = arguments.positional.as_slice() else { fail(USAGE) };
     let home = Numbers::read(assignment).rest();
     let problem = problem(Numbers::read(model), &home);
     let settings = Settings::default()
         .with_seed(arguments.number("seed", 0))
         .with_workers(arguments.number("workers", 2));
-    let seconds = arguments.number("seconds", 300.0);
-    let solution = search_for(&problem, &settings, seconds, started, |assignment, _| {
+    let budget = Budget::of(&arguments, 300.0);
+    let solution = search_for(&problem, &settings, budget, started, |assignment, _| {
         let line: Vec<String> = assignment.iter().map(ToString::to_string).collect();
         write(out, line.join(" ").as_bytes());
     });

@@ -1,4 +1,4 @@
-//! What the evaluation programs share: arguments, files (plain or .gz), a search that goes by the clock.
+//! What the evaluation programs share: arguments, files (plain or .gz), a search that goes by the clock or by the number of moves.
 #![allow(dead_code, reason = "each program uses a part")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of moves from seconds")]
 
@@ -92,16 +92,38 @@ pub(crate) fn write(path: &str, bytes: &[u8]) {
     }
 }
 
-/// Searches until the clock says so; `save` sees every better assignment at most once a second and at the end.
+/// How long to search.
+#[derive(Clone, Copy)]
+pub(crate) enum Budget {
+    /// Until the clock says so.
+    Seconds(f64),
+    /// So many moves: the same result on any machine.
+    Moves(u64),
+}
+
+impl Budget {
+    /// `--moves` if it is given, else `--seconds`.
+    pub(crate) fn of(arguments: &Arguments, seconds: f64) -> Self {
+        match arguments.text("moves") {
+            Some(_) => Self::Moves(arguments.number("moves", 0)),
+            None => Self::Seconds(arguments.number("seconds", seconds)),
+        }
+    }
+}
+
+/// Searches until the budget is used up; `save` sees every better assignment at most once a second and at the end.
 pub(crate) fn search_for(
     problem: &Problem,
     settings: &Settings,
-    seconds: f64,
+    budget: Budget,
     started: Instant,
     mut save: impl FnMut(&[u32], i64),
 ) -> Solution {
     // by the clock, but the search for the bound goes by the work
-    let settings = settings.with_work((seconds * 2e6) as u64);
+    let settings = settings.with_work(match budget {
+        Budget::Seconds(seconds) => (seconds * 2e6) as u64,
+        Budget::Moves(moves) => moves,
+    });
     let mut search = Search::new(problem, &settings);
     eprintln!(
         "{:8.2} s  start {:?}  bound {}",
@@ -118,13 +140,22 @@ pub(crate) fn search_for(
             eprintln!("{now:8.2} s  cost {}  moves {}", saved.unwrap_or(0), search.work());
             save(search.assignment(), saved.unwrap_or(0));
         }
-        if now >= seconds || !search.step_at(slice, now / seconds) {
+        let progress = match budget {
+            Budget::Seconds(seconds) => now / seconds,
+            Budget::Moves(moves) => {
+                slice = (moves / 800).max(1);
+                search.work() as f64 / moves.max(1) as f64
+            }
+        };
+        if progress >= 1.0 || !search.step_at(slice, progress) {
             break;
         }
-        // slices of about a hundredth of the time, at most 50 ms
-        let took = started.elapsed().as_secs_f64() - now;
-        let wanted = (seconds / 100.0).min(0.05);
-        slice = ((slice as f64 * (wanted / took.max(1e-6)).clamp(0.5, 2.0)) as u64).max(100);
+        if let Budget::Seconds(seconds) = budget {
+            // slices of about a hundredth of the time, at most 50 ms
+            let took = started.elapsed().as_secs_f64() - now;
+            let wanted = (seconds / 100.0).min(0.05);
+            slice = ((slice as f64 * (wanted / took.max(1e-6)).clamp(0.5, 2.0)) as u64).max(100);
+        }
     }
     let solution = search.into_solution();
     save(&solution.assignment, solution.cost.total());
