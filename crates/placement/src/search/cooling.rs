@@ -97,3 +97,29 @@ impl Cooling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_rises_that_are_all_taken_do_not_pull_the_temperature_past_the_large_ones() {
+        let mut cooling = Cooling::new();
+        cooling.at(0.0);
+        cooling.calibrate(&[1e6; 100]);
+        let start = cooling.temperature;
+        for (progress, least) in [(0.125, 0.1), (0.25, 0.01)] {
+            cooling.at(progress);
+            for _ in 0..10_000 {
+                cooling.saw(Verdict::Within(10), 0.0);
+            }
+            let share = cooling.temperature / start;
+            assert!((0.99 * least..1.01 * least).contains(&share), "at {progress}: {share} of the start");
+        }
+        // Rises that are refused at that temperature bring it up again.
+        for _ in 0..100_000 {
+            cooling.saw(Verdict::Above, 0.0);
+        }
+        assert!(cooling.temperature > start, "{}", cooling.temperature);
+    }
+}

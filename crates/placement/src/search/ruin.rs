@@ -274,3 +274,30 @@ impl Worker<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::builder::DenseBuilder;
+    use crate::dense::{DenseHost, DenseItem, Dimension};
+    use crate::search::worker::Worker;
+
+    #[test]
+    fn most_items_that_are_looked_for_where_it_hurts_are_on_the_host_that_costs() {
+        let mut raw =
+            DenseBuilder::new([Dimension { name: "cpu".into(), overload_cost: 7, ..Dimension::default() }]);
+        for _ in 0..10 {
+            raw.host(DenseHost { capacity: vec![100], soft: vec![10], ..DenseHost::default() });
+        }
+        for item in 0..40 {
+            // Four to each host; those of one need twice what it can bear without cost.
+            let demand = if item % 10 == 3 { 5 } else { 2 };
+            raw.item(DenseItem { demand: vec![demand], home: Some(item % 10), ..DenseItem::default() });
+        }
+        let p = raw.into_dense().unwrap();
+        let mut worker = Worker::new(&p, &p.home, 1, 0);
+        let found = (0..1_000).filter(|_| worker.sore_item() % 10 == 3).count();
+        // One of ten items by chance; twelve are looked at.
+        assert!((650..800).contains(&found), "{found} of 1,000");
+        assert!((0..100).all(|_| worker.item_beside(13) % 10 == 3));
+    }
+}
