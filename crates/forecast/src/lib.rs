@@ -61,6 +61,7 @@ mod calendar;
 mod capacity;
 pub mod cause;
 mod changes;
+mod codec;
 mod column_medians;
 mod conformal;
 mod decompose;

@@ -3,11 +3,13 @@
 //! Every automatic choice is measured against these, and they are often hard to beat.
 
 use crate::{
+    codec::{Reader, Writer},
     error::{FitError, PredictError, UpdateError, check_update, check_values},
     forecast::{Forecast, check_request},
     gaps::fill_gaps,
     model::{Fitted, Forecaster},
     stats::{autocorrelations, mean_observed},
+    tree::ModelError,
 };
 
 /// The last value, for ever: `ŷ[n+h] = y[n]`. A random walk: the variance grows with `h`.
@@ -113,6 +115,21 @@ impl FittedSeasonalNaive {
     }
 }
 
+impl FittedSeasonalNaive {
+    pub(crate) fn write(&self, w: &mut Writer) {
+        w.numbers(&self.last);
+        w.u32(self.next);
+        w.f64(self.squares);
+        w.f64(self.count);
+    }
+
+    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, ModelError> {
+        let last = r.numbers("last season")?;
+        let next = r.position("phase", last.len())?;
+        Ok(Self { last, next, squares: r.positive("squares")?, count: r.positive("count")? })
+    }
+}
+
 impl Fitted for FittedSeasonalNaive {
     fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
@@ -164,6 +181,23 @@ impl FittedDrift {
     }
 }
 
+impl FittedDrift {
+    pub(crate) fn write(&self, w: &mut Writer) {
+        w.all(&[self.first, self.last, self.steps, self.squares, self.count, self.gap]);
+    }
+
+    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, ModelError> {
+        Ok(Self {
+            first: r.f64("first")?,
+            last: r.f64("last")?,
+            steps: r.positive("steps")?,
+            squares: r.positive("squares")?,
+            count: r.positive("count")?,
+            gap: r.positive("gap")?,
+        })
+    }
+}
+
 impl Fitted for FittedDrift {
     fn predict_into(&self, horizon: usize, levels: &[f64], out: &mut Forecast) -> Result<(), PredictError> {
         check_request(horizon, levels)?;
@@ -195,6 +229,17 @@ impl Forecaster for Mean {
         let mean = mean_observed(values).unwrap_or(0.0);
         let squares = values.iter().filter(|v| !v.is_nan()).map(|v| (v - mean) * (v - mean)).sum();
         Ok(FittedMean { mean, squares, count })
+    }
+}
+
+impl FittedMean {
+    pub(crate) fn write(&self, w: &mut Writer) {
+        w.all(&[self.mean, self.squares, self.count]);
+    }
+
+    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, ModelError> {
+        let (mean, squares) = (r.f64("mean")?, r.positive("squares")?);
+        Ok(Self { mean, squares, count: r.within("count", 1.0, f64::MAX)? })
     }
 }
 

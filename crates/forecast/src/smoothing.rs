@@ -10,11 +10,13 @@
 //! Triple seasonal methods for short-term electricity demand forecasting, EJOR 204.
 
 use crate::{
+    codec::{Reader, Writer},
     error::{FitError, PredictError, UpdateError, check_update, check_values},
     forecast::{Forecast, check_request},
     gaps::fill_gaps,
     minimize::{BoxBounds, nelder_mead},
     model::{Fitted, Forecaster},
+    tree::ModelError,
 };
 
 /// At most this many seasons.
@@ -189,6 +191,39 @@ fn first_patterns(filled: &[f64], seasons: &[usize]) -> (f64, Vec<Vec<f64>>) {
         patterns.push(pattern);
     }
     (level, patterns)
+}
+
+impl FittedSeasonalSmoothing {
+    pub(crate) fn write(&self, w: &mut Writer) {
+        w.all(&[self.weights.alpha, self.weights.rho]);
+        w.all(&self.weights.gammas);
+        w.all(&[self.level, self.error, self.variance]);
+        w.u32(self.patterns.len());
+        for (pattern, phase) in self.patterns.iter().zip(&self.phases) {
+            w.numbers(pattern);
+            w.u32(*phase);
+        }
+    }
+
+    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, ModelError> {
+        let (alpha, rho) = (r.within("alpha", 0.0, 1.0)?, r.within("rho", -1.0, 1.0)?);
+        let mut gammas = [0.0; MAX_SEASONS];
+        for gamma in &mut gammas {
+            *gamma = r.within("gamma", 0.0, 1.0)?;
+        }
+        let (level, error, variance) = (r.f64("level")?, r.f64("error")?, r.positive("variance")?);
+        let count = r.count(8)?;
+        if !(1..=MAX_SEASONS).contains(&count) {
+            return Err(ModelError::Field { name: "seasons" });
+        }
+        let (mut patterns, mut phases) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for _ in 0..count {
+            let pattern = r.numbers("pattern")?;
+            phases.push(r.position("phase", pattern.len())?);
+            patterns.push(pattern);
+        }
+        Ok(Self { weights: Weights { alpha, rho, gammas }, level, error, patterns, phases, variance })
+    }
 }
 
 impl Fitted for FittedSeasonalSmoothing {

@@ -10,11 +10,13 @@
 //! & Koehler (2016), Models for optimising the theta method, Int. J. Forecasting 32.
 
 use crate::{
+    codec::{Reader, Writer},
     error::{FitError, PredictError, UpdateError, check_update, check_values},
     forecast::{Forecast, check_request},
     gaps::fill_gaps,
     minimize::{BoxBounds, nelder_mead},
     model::{Fitted, Forecaster},
+    tree::ModelError,
 };
 
 /// Settings of a Theta model. Seasonal data: wrap it in [`Mstl`](crate::Mstl).
@@ -181,6 +183,25 @@ fn straight_line(filled: &[f64]) -> Line {
     let weighted = filled.iter().enumerate().map(|(i, y)| (i + 1) as f64 * y).sum::<f64>() / n;
     let slope = 6.0 / (n * n - 1.0) * (2.0 * weighted - (n + 1.0) * mean);
     Line { intercept: mean - slope * f64::midpoint(n, 1.0), slope, mean }
+}
+
+impl FittedTheta {
+    pub(crate) fn write(&self, w: &mut Writer) {
+        w.u8(u8::from(self.dynamic));
+        let line = &self.line;
+        w.all(&[self.alpha, self.theta, self.level, line.intercept, line.slope, line.mean]);
+        w.all(&[self.steps, self.power, self.variance]);
+    }
+
+    pub(crate) fn read(r: &mut Reader<'_>) -> Result<Self, ModelError> {
+        let dynamic = r.flag("dynamic")?;
+        // The mean is divided by both.
+        let (alpha, theta) = (r.within("alpha", 1e-6, 1.0)?, r.within("theta", 1.0, f64::MAX)?);
+        let level = r.f64("level")?;
+        let line = Line { intercept: r.f64("intercept")?, slope: r.f64("slope")?, mean: r.f64("mean")? };
+        let (steps, power) = (r.positive("steps")?, r.within("power", 0.0, 1.0)?);
+        Ok(Self { alpha, theta, dynamic, level, line, steps, power, variance: r.positive("variance")? })
+    }
 }
 
 impl Fitted for FittedTheta {

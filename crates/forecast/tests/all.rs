@@ -21,6 +21,7 @@ mod oracle_trees;
 mod registry_hold;
 mod security_hold;
 mod serve_hold;
+mod serve_queue;
 mod symptoms_real;
 mod trees_hold;
 mod windows_hold;

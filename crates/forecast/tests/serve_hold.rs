@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use ecosystem_forecast::{
-    failure::FailureModel,
-    serve::{Inference, ModelLoader, Predictor, ServeError, TreeLoader},
+    failure::{FailureModel, FittedFailureModel},
+    serve::{Inference, ModelFormat, ModelLoader, ServeError, StandardLoader},
     tree::{Boosting, Forest, IsolationForest, ModelError, Table},
 };
 
@@ -18,8 +18,8 @@ fn rows(count: u32) -> Vec<Vec<f64>> {
     (0..count).map(|r| (0..5).map(|f| cell(r, f)).collect()).collect()
 }
 
-/// Boosted trees, a forest and both isolation forests, as bytes.
-fn stored() -> Vec<Vec<u8>> {
+/// Boosted trees, a forest, both isolation forests and the stacked failure model, as bytes.
+fn stored() -> Vec<(ModelFormat, Vec<u8>)> {
     let rows = rows(300);
     let labels: Vec<f64> = rows.iter().map(|r| f64::from(u8::from(r[0] + r[1] > 1.0))).collect();
     let table = Table::from_rows(&rows).unwrap();
@@ -28,26 +28,29 @@ fn stored() -> Vec<Vec<u8>> {
     let (mut plain, mut extended) = (IsolationForest::default(), IsolationForest::default());
     (plain.trees, extended.trees, extended.extension) = (20, 20, 2);
     vec![
-        boosting.fit(&table, &labels).unwrap().to_bytes(),
-        forest.fit(&table, &labels).unwrap().to_bytes(),
-        plain.fit(&table).unwrap().to_bytes(),
-        extended.fit(&table).unwrap().to_bytes(),
+        (ModelFormat::Trees, boosting.fit(&table, &labels).unwrap().to_bytes()),
+        (ModelFormat::Trees, forest.fit(&table, &labels).unwrap().to_bytes()),
+        (ModelFormat::IsolationForest, plain.fit(&table).unwrap().to_bytes()),
+        (ModelFormat::IsolationForest, extended.fit(&table).unwrap().to_bytes()),
+        (ModelFormat::FailureModel, failure().to_bytes()),
     ]
 }
 
-/// The stacked failure model, which has no bytes of its own.
-fn failure() -> Box<dyn Predictor> {
+fn failure() -> FittedFailureModel {
     let rows = rows(300);
     let near: Vec<bool> = rows.iter().map(|r| r[0] + r[1] > 1.0).collect();
     let groups: Vec<usize> = (0..300).map(|r| r / 30).collect();
     let mut model = FailureModel::default();
     (model.boosting.rounds, model.forest.trees, model.isolation.trees) = (10, 10, 10);
-    Box::new(model.fit(&Table::from_rows(&rows).unwrap(), &near, &groups).unwrap())
+    model.fit(&Table::from_rows(&rows).unwrap(), &near, &groups).unwrap()
+}
+
+fn loaded(format: ModelFormat, bytes: &[u8]) -> Inference {
+    StandardLoader::default().load(format, bytes).unwrap().into_rows().unwrap()
 }
 
 fn served() -> Vec<Inference> {
-    let loaded = stored().into_iter().map(|bytes| TreeLoader::default().load(&bytes).unwrap());
-    loaded.chain([failure()]).map(Inference::new).collect()
+    stored().iter().map(|(format, bytes)| loaded(*format, bytes)).collect()
 }
 
 fn bits(values: &[f64]) -> Vec<u64> {
@@ -96,32 +99,55 @@ fn many_threads_that_share_the_models_get_the_answers_of_one() {
 
 #[test]
 fn cut_or_changed_bytes_are_refused_and_foreign_ones_named_so() {
-    let loader = TreeLoader::default();
-    for bytes in stored() {
+    let loader = StandardLoader::default();
+    for (format, bytes) in stored() {
         for end in (0..bytes.len()).step_by(bytes.len() / 60) {
-            assert!(loader.load(&bytes[..end]).is_err(), "cut at {end}");
+            assert!(loader.load(format, &bytes[..end]).is_err(), "cut at {end}");
         }
         for at in (0..bytes.len()).step_by(bytes.len() / 60) {
             let mut changed = bytes.clone();
             changed[at] ^= 0x41;
-            assert!(loader.load(&changed).is_err(), "changed at {at}");
+            assert!(loader.load(format, &changed).is_err(), "changed at {at}");
         }
-        let mut small = TreeLoader::default();
+        let mut small = StandardLoader::default();
         small.most_bytes = bytes.len() - 1;
         let most = small.most_bytes;
-        assert_eq!(small.load(&bytes).unwrap_err(), ServeError::TooLarge { found: bytes.len(), most });
+        assert_eq!(
+            small.load(format, &bytes).unwrap_err(),
+            ServeError::TooLarge { found: bytes.len(), most }
+        );
+        for other in ModelFormat::ALL.into_iter().filter(|it| *it != format) {
+            assert!(loader.load(other, &bytes).is_err(), "{format} as {other}");
+        }
     }
-    for foreign in [&b""[..], b"{\"trees\":[]}", b"\x08\x07onnx", &[0xff; 64]] {
-        assert!(matches!(loader.load(foreign), Err(ServeError::Format { .. })));
+    for format in ModelFormat::ALL {
+        for foreign in [&b""[..], b"{\"trees\":[]}", b"\x08\x07onnx", &[0xff; 64]] {
+            assert!(matches!(loader.load(format, foreign), Err(ServeError::Format { .. })));
+        }
+        assert_eq!(format.to_string().parse(), Ok(format));
     }
     let later = ServeError::Model(ModelError::Version { found: 9, known: 1 });
-    assert_eq!(loader.load(b"vmtrees\x09\x00\x00").unwrap_err(), later);
+    assert_eq!(loader.load(ModelFormat::Trees, b"vmtrees\x09\x00\x00").unwrap_err(), later);
+}
+
+#[test]
+fn a_failure_model_from_bytes_answers_and_explains_like_the_one_that_was_stored() {
+    let stored = failure();
+    let read = FittedFailureModel::from_bytes(&stored.to_bytes()).unwrap();
+    assert_eq!(read.to_bytes(), stored.to_bytes());
+    for row in rows(100) {
+        assert_eq!(read.probability(&row).to_bits(), stored.probability(&row).to_bits());
+        assert_eq!(read.score(&row).to_bits(), stored.score(&row).to_bits());
+        assert_eq!(bits(&read.explain(&row)), bits(&stored.explain(&row)));
+    }
+    assert!(read.held_out().is_empty());
+    assert_eq!(bits(&read.weights()), bits(&stored.weights()));
 }
 
 #[test]
 fn refused_rows_are_named_and_leave_a_stream_as_it_was() {
-    let model = TreeLoader::default().load(&stored()[0]).unwrap();
-    let inference = Inference::new(model).with_most_rows(3);
+    let (format, bytes) = stored().swap_remove(0);
+    let inference = loaded(format, &bytes).with_most_rows(3);
     let good = vec![0.5; WIDTH];
     let width = ServeError::Width { row: 1, found: 4, needed: WIDTH };
     assert_eq!(inference.predict_batch(&[good.clone(), vec![0.5; 4]]), Err(width));

@@ -23,6 +23,7 @@
 //! forecast variances of chapter 6).
 
 mod auto;
+mod codec;
 mod filter;
 mod fit;
 mod predict;

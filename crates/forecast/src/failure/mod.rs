@@ -20,6 +20,7 @@
 #![allow(clippy::float_cmp, reason = "equal times, scores and labels are ties")]
 
 mod calibration;
+mod codec;
 mod cox;
 mod crossing;
 mod labels;

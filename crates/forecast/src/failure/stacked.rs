@@ -73,21 +73,21 @@ pub struct Members {
 
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct Fitted {
-    boosting: TreeModel,
-    forest: TreeModel,
-    isolation: FittedIsolation,
+pub(super) struct Fitted {
+    pub(super) boosting: TreeModel,
+    pub(super) forest: TreeModel,
+    pub(super) isolation: FittedIsolation,
 }
 
 /// A fitted failure model.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FittedFailureModel {
-    members: Fitted,
-    ranks: [Ranks; 3],
-    weights: [f64; 3],
-    calibration: Calibration,
-    held_out: Vec<f64>,
+    pub(super) members: Fitted,
+    pub(super) ranks: [Ranks; 3],
+    pub(super) weights: [f64; 3],
+    pub(super) calibration: Calibration,
+    pub(super) held_out: Vec<f64>,
 }
 
 impl Default for FailureModel {
@@ -113,9 +113,9 @@ const POINTS: usize = 1_000;
 /// The place of a prediction among those that a member made of rows it had not seen.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct Ranks {
+pub(super) struct Ranks {
     /// Different predictions, ascending, with the share of rows below (half of the equal ones).
-    points: Vec<(f64, f64)>,
+    pub(super) points: Vec<(f64, f64)>,
 }
 
 impl Ranks {

@@ -4,9 +4,10 @@ use super::{
     FittedIsolation, Link, ModelError, Node, Tree, TreeModel,
     isolation::{Cut, Paths},
 };
+use crate::codec::{Reader, Writer};
 
-const MAGIC: &[u8; 7] = b"vmtrees";
-const VERSION: u16 = 1;
+/// How all models that are made of trees begin.
+pub(crate) const MAGIC: &[u8] = b"vmtrees";
 const ADDITIVE: u8 = 0;
 const ISOLATION: u8 = 1;
 const EXTENDED: u8 = 2;
@@ -14,15 +15,14 @@ const EXTENDED: u8 = 2;
 impl TreeModel {
     /// The model as bytes. Equal models give equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut w = Writer::new(ADDITIVE);
+        let mut w = Writer::new(MAGIC, ADDITIVE);
         w.model(self);
         w.finish()
     }
 
     /// A model from bytes of any origin: everything is checked, memory stays within a small multiple of the input.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
-        let mut r = Reader::new(bytes)?;
-        let kind = r.u8()?;
+        let (mut r, kind) = Reader::new(MAGIC, bytes)?;
         if kind != ADDITIVE {
             return Err(ModelError::Kind { found: kind, expected: ADDITIVE });
         }
@@ -35,65 +35,29 @@ impl TreeModel {
 impl FittedIsolation {
     /// The forest as bytes. Equal forests give equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        match &self.paths {
-            Paths::Plain(model) => {
-                let mut w = Writer::new(ISOLATION);
-                w.f64(self.usual);
-                w.model(model);
-                w.finish()
-            }
-            Paths::Extended { features, trees } => {
-                let mut w = Writer::new(EXTENDED);
-                w.f64(self.usual);
-                w.u32(*features);
-                w.u32(trees.len());
-                trees.iter().for_each(|t| w.cuts(t));
-                w.finish()
-            }
+        let mut w = Writer::new(MAGIC, self.kind());
+        w.isolation(self);
+        w.finish()
+    }
+
+    const fn kind(&self) -> u8 {
+        match self.paths {
+            Paths::Plain(_) => ISOLATION,
+            Paths::Extended { .. } => EXTENDED,
         }
     }
 
     /// A forest from bytes of any origin, checked like [`TreeModel::from_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
-        let mut r = Reader::new(bytes)?;
-        let kind = r.u8()?;
-        if kind != ISOLATION && kind != EXTENDED {
-            return Err(ModelError::Kind { found: kind, expected: ISOLATION });
-        }
-        let usual = r.f64("usual path")?;
-        if usual < 0.0 {
-            return Err(ModelError::Field { name: "usual path" });
-        }
-        let paths = if kind == ISOLATION { Paths::Plain(r.model()?) } else { r.extended()? };
+        let (mut r, kind) = Reader::new(MAGIC, bytes)?;
+        let forest = r.isolation(kind)?;
         r.finish()?;
-        Ok(Self { usual, paths })
+        Ok(forest)
     }
 }
 
-struct Writer(Vec<u8>);
-
 impl Writer {
-    fn new(kind: u8) -> Self {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(VERSION.to_le_bytes());
-        bytes.push(kind);
-        Self(bytes)
-    }
-
-    fn u8(&mut self, v: u8) {
-        self.0.push(v);
-    }
-
-    /// Counts and positions are below 2³² by construction (tables and trees refuse more).
-    fn u32(&mut self, v: usize) {
-        self.0.extend(u32::try_from(v).unwrap_or(u32::MAX).to_le_bytes());
-    }
-
-    fn f64(&mut self, v: f64) {
-        self.0.extend(v.to_le_bytes());
-    }
-
-    fn model(&mut self, model: &TreeModel) {
+    pub(crate) fn model(&mut self, model: &TreeModel) {
         self.u8(u8::from(model.link == Link::Logistic));
         self.f64(model.base);
         self.f64(model.scale);
@@ -103,6 +67,25 @@ impl Writer {
             self.u32(tree.nodes().len());
             tree.nodes().iter().for_each(|n| self.node(n));
         }
+    }
+
+    /// A forest without its kind.
+    fn isolation(&mut self, forest: &FittedIsolation) {
+        self.f64(forest.usual);
+        match &forest.paths {
+            Paths::Plain(model) => self.model(model),
+            Paths::Extended { features, trees } => {
+                self.u32(*features);
+                self.u32(trees.len());
+                trees.iter().for_each(|t| self.cuts(t));
+            }
+        }
+    }
+
+    /// A forest after its kind.
+    pub(crate) fn isolation_of_kind(&mut self, forest: &FittedIsolation) {
+        self.u8(forest.kind());
+        self.isolation(forest);
     }
 
     fn node(&mut self, n: &Node) {
@@ -134,69 +117,10 @@ impl Writer {
             self.f64(cut.length);
         }
     }
-
-    fn finish(mut self) -> Vec<u8> {
-        let sum = crc32(&self.0);
-        self.0.extend(sum.to_le_bytes());
-        self.0
-    }
 }
 
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn new(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        if !bytes.starts_with(MAGIC) {
-            return Err(ModelError::Magic);
-        }
-        let mut reader = Self { bytes, at: MAGIC.len() };
-        let found = u16::from_le_bytes(reader.take()?);
-        if found != VERSION {
-            return Err(ModelError::Version { found, known: VERSION });
-        }
-        let Some((body, sum)) = bytes.split_last_chunk::<4>() else {
-            return Err(ModelError::Size { at: bytes.len(), length: bytes.len() });
-        };
-        if crc32(body) != u32::from_le_bytes(*sum) {
-            return Err(ModelError::Checksum);
-        }
-        reader.bytes = body;
-        Ok(reader)
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], ModelError> {
-        let size = ModelError::Size { at: self.at, length: self.bytes.len() };
-        let chunk = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<N>).ok_or(size)?;
-        self.at += N;
-        Ok(*chunk)
-    }
-
-    fn u8(&mut self) -> Result<u8, ModelError> {
-        Ok(self.take::<1>()?[0])
-    }
-
-    fn u32(&mut self) -> Result<u32, ModelError> {
-        Ok(u32::from_le_bytes(self.take()?))
-    }
-
-    fn f64(&mut self, name: &'static str) -> Result<f64, ModelError> {
-        let v = f64::from_le_bytes(self.take()?);
-        if v.is_finite() { Ok(v) } else { Err(ModelError::Field { name }) }
-    }
-
-    /// A number of items of at least `least` bytes each: never more than the bytes can hold.
-    fn count(&mut self, least: usize) -> Result<usize, ModelError> {
-        let count = self.u32()? as usize;
-        if count > (self.bytes.len() - self.at) / least {
-            return Err(ModelError::Size { at: self.at, length: self.bytes.len() });
-        }
-        Ok(count)
-    }
-
-    fn model(&mut self) -> Result<TreeModel, ModelError> {
+impl Reader<'_> {
+    pub(crate) fn model(&mut self) -> Result<TreeModel, ModelError> {
         let link = match self.u8()? {
             0 => Link::Identity,
             1 => Link::Logistic,
@@ -216,6 +140,24 @@ impl<'a> Reader<'a> {
             trees.push(Tree::from_nodes(nodes).map_err(placed)?);
         }
         TreeModel::from_trees(link, base, scale, features, trees)
+    }
+
+    fn isolation(&mut self, kind: u8) -> Result<FittedIsolation, ModelError> {
+        if kind != ISOLATION && kind != EXTENDED {
+            return Err(ModelError::Kind { found: kind, expected: ISOLATION });
+        }
+        let usual = self.f64("usual path")?;
+        if usual < 0.0 {
+            return Err(ModelError::Field { name: "usual path" });
+        }
+        let paths = if kind == ISOLATION { Paths::Plain(self.model()?) } else { self.extended()? };
+        Ok(FittedIsolation { usual, paths })
+    }
+
+    /// A forest after its kind.
+    pub(crate) fn isolation_of_kind(&mut self) -> Result<FittedIsolation, ModelError> {
+        let kind = self.u8()?;
+        self.isolation(kind)
     }
 
     /// Explanations have one number per feature, so that a number without bound would be an attack on memory.
@@ -275,14 +217,6 @@ impl<'a> Reader<'a> {
         let offset = self.f64("offset")?;
         Ok(Cut { direction, offset, left: self.u32()?, right: self.u32()?, length: self.f64("length")? })
     }
-
-    fn finish(self) -> Result<(), ModelError> {
-        if self.at == self.bytes.len() {
-            Ok(())
-        } else {
-            Err(ModelError::Size { at: self.at, length: self.bytes.len() })
-        }
-    }
 }
 
 /// Every cut but the first has one parent, which comes before it.
@@ -292,10 +226,4 @@ fn check_cuts(cuts: &[Cut], tree: usize) -> Result<(), ModelError> {
         ModelError::Node { node, what, .. } => ModelError::Node { tree, node, what },
         other => other,
     })
-}
-
-/// CRC-32 (IEEE 802.3), bit by bit: models are small and read once.
-fn crc32(bytes: &[u8]) -> u32 {
-    let step = |c: u32, _| if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 };
-    !bytes.iter().fold(!0, |c: u32, &b| (0..8).fold(c ^ u32::from(b), step))
 }

@@ -73,7 +73,9 @@ pub enum TreeError {
 #[non_exhaustive]
 pub enum ModelError {
     /// The bytes do not begin like a model.
-    #[error("not a tree model: expected the bytes `vmtrees` at the start")]
+    #[error(
+        "not a model of this format: expected `vmtrees` (trees) or `vmforecast` (forecasters) at the start"
+    )]
     Magic,
     /// Written by a later version.
     #[error("model version {found} is not known: this library reads up to {known}")]

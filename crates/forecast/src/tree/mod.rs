@@ -33,6 +33,7 @@ mod split;
 mod table;
 
 pub use boosting::{Boosting, ClassWeight, Loss};
+pub(crate) use codec::MAGIC;
 pub use error::{ModelError, TreeError};
 pub use forest::Forest;
 pub use isolation::{FittedIsolation, IsolationForest};

@@ -1,10 +1,19 @@
 //! Answers of fitted models: one row, many rows, or values as they come, with the same bits.
 //!
-//! A [`ModelLoader`] makes a [`Predictor`] of bytes; [`Inference`] checks what it is asked and limits how much. Nothing here
-//! changes once it is loaded, so that any number of threads may share it without a lock.
+//! A [`ModelLoader`] makes a [`Servable`] of bytes and their declared [`ModelFormat`]; [`Inference`] checks what it is asked and
+//! limits how much; a [`WorkQueue`] bounds what waits and spreads it over the threads of the host. Nothing changes once it is
+//! loaded, so that any number of threads may share it without a lock.
+
+mod forecaster;
+mod loader;
+mod queue;
+
+pub use forecaster::StoredForecaster;
+pub use loader::{ModelFormat, ModelLoader, Servable, StandardLoader};
+pub use queue::{Answer, Ask, Batch, Overloaded, Ticket, WorkQueue};
 
 use crate::{
-    error::MAX_MAGNITUDE,
+    error::{MAX_MAGNITUDE, PredictError},
     failure::FittedFailureModel,
     tree::{FittedIsolation, ModelError, TreeModel, ordered},
 };
@@ -22,6 +31,15 @@ pub enum ServeError {
     /// The format is known, the model is damaged or of another version.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The model refuses the horizon or a level.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
+    /// The model answers other questions.
+    #[error("this model has to be asked with {needed}")]
+    Question {
+        /// What it needs.
+        needed: &'static str,
+    },
     /// More bytes than the loader takes.
     #[error("model of {found} bytes: this loader takes at most {most}")]
     TooLarge {
@@ -105,40 +123,6 @@ impl Predictor for FittedFailureModel {
     }
 }
 
-/// Makes a model of bytes of any origin: never a panic, never more memory than a small multiple of the bytes.
-pub trait ModelLoader {
-    /// The model, or what is wrong with the bytes.
-    fn load(&self, bytes: &[u8]) -> Result<Box<dyn Predictor>, ServeError>;
-}
-
-/// Reads what [`TreeModel::to_bytes`] and [`FittedIsolation::to_bytes`] write.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct TreeLoader {
-    /// Most bytes of a model (default 64 MiB).
-    pub most_bytes: usize,
-}
-
-impl Default for TreeLoader {
-    fn default() -> Self {
-        Self { most_bytes: 64 << 20 }
-    }
-}
-
-impl ModelLoader for TreeLoader {
-    fn load(&self, bytes: &[u8]) -> Result<Box<dyn Predictor>, ServeError> {
-        if bytes.len() > self.most_bytes {
-            return Err(ServeError::TooLarge { found: bytes.len(), most: self.most_bytes });
-        }
-        match TreeModel::from_bytes(bytes) {
-            Ok(model) => Ok(Box::new(model)),
-            Err(ModelError::Magic) => Err(ServeError::Format { known: "`vmtrees`" }),
-            Err(ModelError::Kind { .. }) => Ok(Box::new(FittedIsolation::from_bytes(bytes)?)),
-            Err(other) => Err(other.into()),
-        }
-    }
-}
-
 /// Work of a row as [`ordered`] counts it: an ensemble of some dozens of trees, so that small batches stay on one thread.
 const WORK_OF_ROW: usize = 1 << 10;
 
@@ -146,11 +130,12 @@ const WORK_OF_ROW: usize = 1 << 10;
 ///
 /// # Example
 /// ```
-/// use ecosystem_forecast::{serve::{Inference, ModelLoader, TreeLoader}, tree::{Boosting, Table}};
+/// use ecosystem_forecast::{serve::{ModelFormat, ModelLoader, StandardLoader}, tree::{Boosting, Table}};
 /// let rows: Vec<[f64; 2]> = (0..100).map(|i| [f64::from(i % 10), f64::from(i % 7)]).collect();
 /// let labels: Vec<f64> = rows.iter().map(|r| f64::from(u8::from(r[0] > 5.0))).collect();
 /// let bytes = Boosting::classifier().fit(&Table::from_rows(&rows)?, &labels)?.to_bytes();
-/// let inference = Inference::new(TreeLoader::default().load(&bytes)?);
+/// let model = StandardLoader::default().load(ModelFormat::Trees, &bytes)?;
+/// let inference = model.into_rows().expect("trees answer rows");
 /// let answers = inference.predict_batch(&[[9.0, 1.0], [1.0, f64::NAN]])?;
 /// assert!(answers[0] > 0.9 && answers[1] < 0.1 && answers[0] == inference.predict(&[9.0, 1.0])?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
