@@ -13,8 +13,11 @@ use std::time::Duration;
 
 /// Samples kept per replica: five minutes at one in half a second. The longer past is for a store of metrics.
 const KEPT: usize = 600;
-/// A machine that was not measured for as long is forgotten: replicas come and go, memory must not grow with them.
+/// What is older is forgotten, machines and samples: replicas come and go, memory must not grow with them. Samples, too, because a
+/// replica that moves to and fro has a series on every host, each of which would slowly fill.
 const FORGOTTEN_MS: u64 = 300_000;
+/// Room for samples that a series may keep unused.
+const SPARE: usize = 32;
 
 /// A sample of one machine.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +61,14 @@ impl Measured {
         let newest = self.last.values().map(|it| it.at_unix_ms).max().unwrap_or(0);
         let last = &mut self.last;
         last.retain(|_, it| newest.saturating_sub(it.at_unix_ms) <= FORGOTTEN_MS);
-        self.samples.retain(|key, _| last.contains_key(key));
+        self.samples.retain(|key, series| {
+            let old = series.partition_point(|it| newest.saturating_sub(it.at_unix_ms) > FORGOTTEN_MS);
+            series.drain(..old);
+            if series.capacity() > 2 * series.len() + SPARE {
+                series.shrink_to(series.len() + SPARE / 2);
+            }
+            last.contains_key(key)
+        });
     }
 }
 
@@ -115,5 +125,57 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of all series, used or not.
+    fn held(measured: &Measured) -> usize {
+        measured.samples.values().map(|it| it.capacity() * size_of::<Seen>()).sum()
+    }
+
+    /// Twelve replicas on four hosts for three hours, one of which moves every five seconds.
+    #[test]
+    fn samples_of_replicas_that_move_to_and_fro_stay_within_a_level() {
+        let hosts: Vec<HostId> = (0..4).map(|k| format!("h{k}").parse().unwrap()).collect();
+        let replicas: Vec<ReplicaId> = (0..12).map(|k| ReplicaId::new("web".parse().unwrap(), k)).collect();
+        let (mut at, mut measured, mut levels) = ([0_usize; 12], Measured::default(), Vec::new());
+        for round in 0..21_600_u64 {
+            let now = round * 500;
+            if round % 10 == 0 {
+                let mixed = (round / 10 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+                at[usize::try_from(mixed % 12).unwrap()] = usize::try_from(mixed / 12 % 4).unwrap();
+            }
+            for (number, host) in hosts.iter().enumerate() {
+                let here = (0..12).filter(|&k| at[k] == number);
+                let usage = here.map(|k| Usage {
+                    replica: replicas[k].clone(),
+                    at_unix_ms: now,
+                    cpu_ms: round * 100,
+                    rss: 1,
+                });
+                let usage: Vec<Usage> = usage.collect();
+                measured.take_in(host, usage);
+            }
+            if round % 600 == 599 {
+                levels.push(held(&measured));
+            }
+        }
+        let newest = 21_599 * 500;
+        assert!(measured.samples.values().flatten().all(|it| newest - it.at_unix_ms <= FORGOTTEN_MS));
+        // Five minutes of twelve replicas, with room to double and a little for every series.
+        let most = (12 * 2 * (KEPT + 1) + 48 * SPARE) * size_of::<Seen>();
+        assert!(levels.iter().all(|it| *it <= most), "at most {most}: {levels:?}");
+        let highest = |part: &[usize]| part.iter().copied().max().unwrap();
+        let (early, late) = (highest(&levels[1..7]), highest(&levels[30..]));
+        assert!(
+            late * 10 <= early * 11,
+            "{early} bytes in the first half hour, {late} in the last: {levels:?}"
+        );
+        // What is known of a replica is all there: at least the newest samples of every one.
+        assert!(measured.samples.values().map(VecDeque::len).sum::<usize>() > 12 * KEPT / 2);
     }
 }
