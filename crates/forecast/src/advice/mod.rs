@@ -1,8 +1,8 @@
 //! Recommendations: another size for a machine, an idle machine to stop, a machine to move to another host.
 //!
 //! Every recommendation says what it would save, how sure that is, and why. What it promises is the mean of what it would have saved
-//! on each of the past days; [`saved`] and [`relieved`] say what it would have saved on values that came later, so that anybody can
-//! hold the promise against the outcome.
+//! on each of the past days (a move: on the last one); [`saved`] and [`taken_off`] say what it would have saved on values that came later, so that anybody can
+//! hold the promise against the outcome. [`relieved`] is the contention that a move ends, of which the direction is sure, the amount is not.
 //!
 //! # Model
 //! Changing a machine from size `a` to size `b` for some steps with demand `v` saves `a − b` of capacity per step, less what is lost
@@ -14,7 +14,7 @@
 mod hosts;
 mod size;
 
-pub use hosts::{Balance, HostLoad, Relief, relieved};
+pub use hosts::{Balance, DayLoad, HostLoad, Relief, relieved, taken_off};
 pub use size::{Action, RightSize, saved};
 
 /// What to do, what for, and how sure that is.
