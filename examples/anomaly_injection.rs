@@ -1,6 +1,7 @@
 //! Events of six kinds put into real series that carry no label: which are noticed, how soon, and what else alarms.
 //!
-//! `cargo run --release --example anomaly_injection -- [--seed N] [--placements 100] [--data DIR]`. Base series: NAB
+//! `cargo run --release --example anomaly_injection -- [--seed N] [--placements 100] [--data DIR] [--detector filters|ensemble]`
+//! (`MatchedFilters`, which give few alarms, are the default). Base series: NAB
 //! `realAWSCloudwatch` (rows inside of labelled windows are neither used nor judged), Azure V1 (average and maximum CPU) and the series
 //! of Microsoft's cloud data without a label. Kinds: spike of 6 σ, level shift of 4 σ, leak that reaches 6 σ after a day,
 //! fourfold variance for a day, a flat line of two hours, a day with the habit of half a day later; σ is the robust scale
@@ -25,9 +26,10 @@ mod series;
 use evaluation::{Arguments, fail};
 use inject::{Base, KINDS, Kind, Places};
 use serde_json::{Map, Value, json};
-use vm_ecosystem::forecast::anomaly::{Ensemble, EnsembleSettings};
+use vm_ecosystem::forecast::anomaly::{Ensemble, EnsembleSettings, FilterSettings, MatchedFilters};
 
-const USAGE: &str = "usage: anomaly_injection [--seed N] [--placements N] [--data DIR]";
+const USAGE: &str =
+    "usage: anomaly_injection [--seed N] [--placements N] [--data DIR] [--detector filters|ensemble]";
 
 /// What came of the runs of a kind.
 #[derive(Clone, Copy, Default)]
@@ -85,12 +87,17 @@ impl Tally {
 }
 
 fn main() {
-    let arguments = Arguments::read(USAGE, 0, &["seed", "placements", "data"]);
+    let arguments = Arguments::read(USAGE, 0, &["seed", "placements", "data", "detector"]);
     let seed: u64 = arguments.number("seed", 1);
     let placements: usize = arguments.number("placements", 100);
     if !(1..=100_000).contains(&placements) {
         fail(format!("option `--placements` is {placements}, expected 1 to 100000"));
     }
+    let detector = match arguments.text("detector") {
+        None | Some("filters") => Judge::Filters,
+        Some("ensemble") => Judge::Ensemble,
+        Some(other) => fail(format!("option `--detector` is `{other}`, expected filters or ensemble")),
+    };
     let root = arguments.text("data").map_or_else(
         || std::env::var("VM_ECOSYSTEM_DATA").unwrap_or_else(|_| "../shared/data".to_owned()),
         str::to_owned,
@@ -102,7 +109,7 @@ fn main() {
         ));
     }
     eprintln!("{} base series", bases.len());
-    let untouched: Vec<Vec<usize>> = bases.iter().map(|b| alarms(b, &b.values)).collect();
+    let untouched: Vec<Vec<usize>> = bases.iter().map(|b| alarms(detector, b, &b.values)).collect();
     let judged: usize = bases.iter().map(|b| b.values.len() - first(b)).sum();
     let base_alarms: usize = bases
         .iter()
@@ -110,6 +117,16 @@ fn main() {
         .map(|(b, a)| a.iter().filter(|&&r| r >= first(b) && !b.labelled[r]).count())
         .sum();
     eprintln!("untouched: {base_alarms} alarms in {judged} judged rows");
+    let natural: Vec<(usize, usize)> = bases.iter().map(|b| oracle::natural(b, first(b))).collect();
+    let mean = |of: fn(&(usize, usize)) -> usize| {
+        let counts = || natural.iter().map(of);
+        (counts().sum::<usize>() as f64 / bases.len() as f64, counts().filter(|n| *n > 0).count())
+    };
+    let (spikes, levels) = (mean(|n| n.0), mean(|n| n.1));
+    eprintln!(
+        "of themselves: rows 6 σ off {:.1} times a series, in {} series; quarters of a day 4 σ off {:.2} times, in {}",
+        spikes.0, spikes.1, levels.0, levels.1
+    );
     let (mut total, mut kinds, mut ceiling) = (Tally::default(), Map::new(), 0.0);
     for (number, kind) in KINDS.into_iter().enumerate() {
         let mut places = Places(seed.wrapping_mul(0x2545_f491_4f6c_dd1d).wrapping_add(number as u64));
@@ -120,7 +137,9 @@ fn main() {
                 order = places.shuffled(bases.len());
             }
             let Some(at) = order.pop() else { break };
-            let Some((one, found)) = run(&bases[at], &untouched[at], kind, &mut places) else { continue };
+            let Some((one, found)) = run(detector, (&bases[at], &untouched[at]), kind, &mut places) else {
+                continue;
+            };
             oracle.resize(found.len(), 0);
             oracle.iter_mut().zip(found).for_each(|(count, found)| *count += usize::from(found));
             tally.add(&one);
@@ -161,15 +180,34 @@ fn first(base: &Base) -> usize {
     base.values.len() * 2 / 5
 }
 
+/// Who judges.
+#[derive(Clone, Copy)]
+enum Judge {
+    Filters,
+    Ensemble,
+}
+
 /// Rows that raise an alarm.
-fn alarms(base: &Base, values: &[f64]) -> Vec<usize> {
+fn alarms(judge: Judge, base: &Base, values: &[f64]) -> Vec<usize> {
+    let rows = values.iter().enumerate();
+    if let Judge::Filters = judge {
+        let settings = FilterSettings::default().with_rows_per_day(base.day);
+        let mut filters =
+            MatchedFilters::new(settings).unwrap_or_else(|e| fail(format!("{}: {e}", base.name)));
+        return rows.filter(|(_, v)| filters.push(**v).alarm).map(|(i, _)| i).collect();
+    }
     let settings = EnsembleSettings::default().with_rows_per_day(base.day);
     let mut detector = Ensemble::new(&settings).unwrap_or_else(|e| fail(format!("{}: {e}", base.name)));
-    values.iter().enumerate().filter(|(_, v)| detector.judge(**v).alarm).map(|(i, _)| i).collect()
+    rows.filter(|(_, v)| detector.judge(**v).alarm).map(|(i, _)| i).collect()
 }
 
 /// One event at a random row, and which statistics of the oracle see it; `None` when no row without a label was found for it.
-fn run(base: &Base, untouched: &[usize], kind: Kind, places: &mut Places) -> Option<(Tally, Vec<bool>)> {
+fn run(
+    judge: Judge,
+    (base, untouched): (&Base, &[usize]),
+    kind: Kind,
+    places: &mut Places,
+) -> Option<(Tally, Vec<bool>)> {
     let (n, rows) = (base.values.len(), kind.rows(base.day));
     let first = first(base);
     let room = n.checked_sub(first + rows)?;
@@ -180,7 +218,7 @@ fn run(base: &Base, untouched: &[usize], kind: Kind, places: &mut Places) -> Opt
     let grace = (base.day / 96).max(1);
     let end = start + rows - 1 + grace;
     let values = base.inject(kind, start, up);
-    let found = alarms(base, &values);
+    let found = alarms(judge, base, &values);
     let inside = found.iter().find(|&&row| (start..=end).contains(&row));
     let outside = |row: &&usize| **row >= first && !(start..=end).contains(*row) && !base.labelled[**row];
     let near = |row: usize| untouched.iter().any(|&u| u.abs_diff(row) <= grace);

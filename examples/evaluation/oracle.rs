@@ -25,6 +25,24 @@ fn map(values: &[f64], change: impl Fn(f64) -> f64) -> Vec<f64> {
     values.iter().map(|&v| change(v)).collect()
 }
 
+/// How often an untouched series does by itself from `first` on what the events do: single rows 6 σ from the usual (an hour apart at
+/// least), and means of a quarter of a day 4 σ from it (a day apart). Whoever finds such events alarms here as well.
+pub(crate) fn natural(base: &Base, first: usize) -> (usize, usize) {
+    let rest: Vec<f64> = (0..base.values.len())
+        .map(|i| (base.values[i] - base.usual[i]) / base.sigma)
+        .map(|r| if r.is_nan() { 0.0 } else { r })
+        .collect();
+    let count = |sizes: &[f64], limit: f64, apart: usize| {
+        let (mut count, mut last) = (0, None::<usize>);
+        for i in (first..sizes.len()).filter(|&i| sizes[i].abs() >= limit && !base.labelled[i]) {
+            count += usize::from(last.is_none_or(|l| i - l > apart));
+            last = Some(i);
+        }
+        count
+    };
+    (count(&rest, 6.0, base.day / 24), count(&rolling(&rest, base.day / 4), 4.0, base.day))
+}
+
 /// Statistics for a kind, each a value per row.
 pub(crate) fn statistics(base: &Base, values: &[f64], kind: Kind) -> Vec<Vec<f64>> {
     let day = base.day;

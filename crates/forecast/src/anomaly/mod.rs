@@ -5,8 +5,10 @@
 
 mod classic;
 mod counter;
+mod counts;
 mod ensemble;
 pub mod evaluation;
+mod filters;
 mod hybrid_esd;
 mod likelihood;
 mod matrix_profile;
@@ -20,7 +22,11 @@ mod spot;
 
 pub use classic::{Cusum, Ewma, Iqr, ZScore, z_scores};
 pub use counter::{Counter, CounterRows, Growth, OfCounter};
+pub use counts::{
+    BernoulliCusum, CountTail, CountVerdict, PoissonCusum, height_for, negative_binomial_tail, poisson_tail,
+};
 pub use ensemble::{Ensemble, EnsembleSettings, Shape, Verdict};
+pub use filters::{FilterSettings, FilterVerdict, MatchedFilters};
 pub use hybrid_esd::{HybridEsd, hybrid_esd, seasonal_hybrid_esd};
 pub use likelihood::Likelihood;
 pub use matrix_profile::{LeftProfile, MatrixProfile};
