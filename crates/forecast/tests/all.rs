@@ -4,11 +4,13 @@ mod advice_real;
 mod alerts_hold;
 mod anomaly_real;
 mod features_hold;
+mod hardware_hold;
 mod metamorphic;
 mod models_hold;
 #[path = "../../../examples/evaluation/nab.rs"]
 mod nab;
 mod nab_benchmark;
+mod network_real;
 mod oracle_anomaly;
 mod oracle_drift;
 mod oracle_feature_selection;
