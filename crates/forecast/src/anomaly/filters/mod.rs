@@ -118,7 +118,7 @@ pub struct FilterVerdict {
 /// by a factor. What stays unusual is one event however long it lasts, and so is what comes back within `quiet_days`.
 ///
 /// This gives few alarms: single odd values, and changes that are not larger than the series' own bursts, are not noticed. [`Ensemble`](super::Ensemble)
-/// notices more, at ten times the alarms. About 10 KiB; O(1) per row, sorting of a few hundred numbers every half hour. Missing values
+/// notices more, at ten times the alarms. About 20 KiB; O(1) per row, sorting of a few hundred numbers every half hour. Missing values
 /// are left out of means.
 ///
 /// # Example
