@@ -1,7 +1,8 @@
 //! Ranks the pods of an application after injected faults.
 //!
 //! `cargo run --release --example root_cause -- DIR`: a folder of days (or one day), each with `<pod>_metric.csv[.gz]`,
-//! `fault_list.json` and, where known, the service graph `dependency.csv`. For every fault all pods are ranked from data up to
+//! `fault_list.json` and, where known, the service graph `dependency.csv` and the median latency of each call as callers and callees see it
+//! (`source_50.csv`, `destination_50.csv`): what a caller waits longer than the callee works is a metric of the callee. For every fault all pods are ranked from data up to
 //! three minutes after its injection; a tie counts against us. The baseline ranks by the largest robust z of any metric. The
 //! last line of standard output is one line of JSON.
 
@@ -12,7 +13,7 @@ mod tables;
 
 use evaluation::{Arguments, fail, read};
 use std::{collections::BTreeMap, path::Path};
-use tables::{Numbers, entries};
+use tables::{Numbers, entries, plain_or_gz};
 use vm_ecosystem::forecast::{
     alert::Subsystem,
     cause::{Cause, Component, Metric, Role, RootCause},
@@ -21,6 +22,8 @@ use vm_ecosystem::forecast::{
 const USAGE: &str = "usage: root_cause DIR";
 /// Seconds after the injection that are looked at.
 const AFTER: i64 = 180;
+/// Name of the time in transit among the metrics of a pod: a latency by its role.
+const TRANSIT: &str = "TransitLatencyP50(s)";
 /// Deviation in spreads below which a metric says nothing about the class of a fault.
 const CLEAR: f64 = 5.0;
 
@@ -86,6 +89,43 @@ fn graph(folder: &Path, pods: &[Pod]) -> Vec<(usize, usize)> {
             Some((find(fields.next()?.trim())?, find(fields.next()?.trim())?))
         })
         .collect()
+}
+
+/// Adds to each pod the mean time in transit of the calls to it, where both ends were measured.
+fn add_transit(folder: &Path, pods: &mut [Pod]) {
+    let file = |name| plain_or_gz(folder, name).map(|path| (Numbers::read(&path), path));
+    let (Some((client, path)), Some((server, _))) = (file("source_50.csv"), file("destination_50.csv"))
+    else {
+        return;
+    };
+    let times = client.column("timestamp", &path).to_vec();
+    for pod in pods {
+        let to = |edge: &String| {
+            let callee = edge.split_once('_').map(|e| e.1);
+            callee.is_some_and(|callee| pod.name.starts_with(&format!("{callee}-")))
+        };
+        let edges: Vec<(&Vec<f64>, &Vec<f64>)> = client
+            .names
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| to(name))
+            .filter_map(|(i, name)| {
+                let other = server.names.iter().position(|n| n == name)?;
+                Some((&client.columns[i], &server.columns[other]))
+            })
+            .collect();
+        // The row of the same minute; both tables have one row a minute.
+        let at = |time: i64| {
+            let row = times.partition_point(|t| *t < time as f64 - 30.0);
+            let transit = edges.iter().filter_map(|(c, s)| Some(c.get(row)? - s.get(row)?));
+            let (sum, n) = transit.filter(|t| t.is_finite()).fold((0.0, 0.0), |(s, n), t| (s + t, n + 1.0));
+            if n > 0.0 { sum / n } else { f64::NAN }
+        };
+        if !edges.is_empty() {
+            pod.columns.push(pod.times.iter().map(|t| at(*t)).collect());
+            pod.names.push(TRANSIT.to_owned());
+        }
+    }
 }
 
 /// Place of the culprit when equal scores are against us.
@@ -208,7 +248,7 @@ fn main() {
     let mut kinds: BTreeMap<String, Places> = BTreeMap::new();
     let mut classes: Vec<(&str, &str)> = Vec::new();
     for day in &days {
-        let pods: Vec<Pod> = entries(&day.to_string_lossy())
+        let mut pods: Vec<Pod> = entries(&day.to_string_lossy())
             .iter()
             .filter_map(|p| {
                 let file = p.file_name()?.to_string_lossy().into_owned();
@@ -216,6 +256,7 @@ fn main() {
                 Some(pod(p, name.to_owned()))
             })
             .collect();
+        add_transit(day, &mut pods);
         let list: BTreeMap<String, Vec<Fault>> =
             serde_json::from_slice(&read(&day.join("fault_list.json").to_string_lossy()))
                 .unwrap_or_else(|error| fail(format!("{}: fault_list.json: {error}", day.display())));
