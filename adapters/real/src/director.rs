@@ -89,8 +89,9 @@ pub struct MemorySample {
     pub at_unix_ms: u64,
     /// Of which process.
     pub pid: u32,
-    /// Resident bytes.
-    pub rss: u64,
+    /// Resident bytes of its own: heap and stacks. Pages of the program and of libraries are not among them: they are read in when
+    /// they are first needed, some of them late, can be dropped at any time, and belong to the file.
+    pub own: u64,
 }
 
 /// A host that was lost, as it went.
@@ -273,9 +274,9 @@ impl Director {
         std::thread::spawn(move || {
             while let Some(samples) = samples.upgrade() {
                 let pid = pid.load(Ordering::Relaxed);
-                let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-                if let Some(pages) = statm.split(' ').nth(1).and_then(|it| it.parse::<u64>().ok()) {
-                    lock(&samples).push(MemorySample { at_unix_ms: unix_ms(), pid, rss: pages * 4_096 });
+                let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+                if let Some(own) = crate::verdict::own_memory(&status) {
+                    lock(&samples).push(MemorySample { at_unix_ms: unix_ms(), pid, own });
                 }
                 drop(samples);
                 std::thread::sleep(Duration::from_secs(1));

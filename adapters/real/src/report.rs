@@ -162,7 +162,7 @@ fn memory(stage: &Director, begin: u64) -> Plot {
     let mut lives: BTreeMap<u32, Vec<(f64, f64)>> = BTreeMap::new();
     for it in stage.memory().iter().filter(|it| it.at_unix_ms >= begin) {
         let at = (it.at_unix_ms - begin) as f64 / 1e3;
-        lives.entry(it.pid).or_default().push((at, it.rss as f64 / f64::from(1 << 20)));
+        lives.entry(it.pid).or_default().push((at, it.own as f64 / f64::from(1 << 20)));
     }
     let mut lives: Vec<Vec<(f64, f64)>> = lives.into_values().collect();
     lives.sort_by(|a, b| a[0].0.total_cmp(&b[0].0));

@@ -36,7 +36,7 @@ pub struct Verdict {
     pub memory: Memory,
 }
 
-/// Memory of controllers, in MiB.
+/// Memory of controllers, in MiB: what is their own ([`MemorySample`]).
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 #[expect(clippy::exhaustive_structs, reason = "a list of figures")]
 pub struct Memory {
@@ -53,7 +53,7 @@ pub struct Memory {
     pub lives: Vec<Life>,
 }
 
-/// Resident memory in one life of a controller, in MiB.
+/// Memory of its own in one life of a controller, in MiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 #[expect(clippy::exhaustive_structs, reason = "a list of figures")]
 pub struct Life {
@@ -112,11 +112,17 @@ pub fn verdict(stage: &mut Director) -> Result<Verdict, Box<dyn Error>> {
     })
 }
 
+/// Anonymous resident memory in bytes, from `/proc/PID/status`.
+pub(crate) fn own_memory(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|it| it.strip_prefix("RssAnon:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1_024)
+}
+
 fn memory(samples: &[MemorySample]) -> Memory {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let mut lives: BTreeMap<u32, Vec<(u64, f64)>> = BTreeMap::new();
     for it in samples {
-        lives.entry(it.pid).or_default().push((it.at_unix_ms, mib(it.rss)));
+        lives.entry(it.pid).or_default().push((it.at_unix_ms, mib(it.own)));
     }
     // Numbers of processes begin anew some day.
     let mut lives: Vec<Vec<(u64, f64)>> = lives.into_values().collect();
@@ -170,8 +176,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn memory_of_its_own_is_read_and_that_of_the_program_is_not() {
+        let status = "Name:\tx\nVmRSS:\t   12644 kB\nRssAnon:\t    1172 kB\nRssFile:\t   11472 kB\n";
+        assert_eq!(own_memory(status), Some(1_172 << 10));
+        assert_eq!(own_memory(""), None);
+        #[cfg(target_os = "linux")]
+        {
+            let read = || own_memory(&std::fs::read_to_string("/proc/self/status").unwrap()).unwrap();
+            let before = read();
+            let filled = std::hint::black_box(vec![1_u8; 32 << 20]);
+            assert!(read() > before + (24 << 20), "{before} before {} bytes", filled.len());
+        }
+    }
+
+    #[test]
     fn growth_is_that_of_long_lives_after_their_first_minute() {
-        let sample = |pid, second: u64, rss: u64| MemorySample { at_unix_ms: second * 1_000, pid, rss };
+        let sample = |pid, second: u64, own: u64| MemorySample { at_unix_ms: second * 1_000, pid, own };
         // One grows by 1 MiB a minute for five minutes, one jumps at its beginning and then stays, one dies young.
         let mut samples: Vec<MemorySample> =
             (0..300).map(|s| sample(1, s, (20 << 20) + s * (1 << 20) / 60)).collect();
