@@ -1,8 +1,8 @@
 //! Recall by part and false alarms of the hardware monitor on simulated machines.
 //!
-//! No public data of counters beside failures is at hand, so this is a simulation, with figures of published field studies where there
-//! are any; what they do not say is marked as assumed. It shows that the monitor does what it should under that model, not how well it does in a
-//! data centre.
+//! No public data of counters beside failures is at hand, so this is a simulation. Its figures are assumed: those that bear
+//! the name of a field study were not verified there, the rest is a guess. It shows that the monitor does what it should under that
+//! model, not how well it does in a data centre.
 #![allow(
     clippy::disallowed_macros,
     clippy::cast_possible_truncation,
@@ -75,14 +75,17 @@ struct Machine {
 
 impl Machine {
     fn new(draws: &mut Draws, part: Option<Part>) -> Self {
-        // Backblaze (2016): 4.2 % of the drives in operation have a value above zero in five attributes, 76.7 % of those that failed.
+        // Assumed after Backblaze (2016), not verified: 4.2 % of the drives in operation have a value above zero in five attributes,
+        // 76.7 % of those that failed.
         let disk = if draws.uniform() < 0.042 { draws.log_uniform(1e-5, 1e-3) } else { 1e-6 };
-        // Schroeder et al. (2009): a third of the machines have corrected errors in a year, a fifth of these own over nine in ten of all.
+        // Assumed after Schroeder et al. (2009), not verified: a third of the machines have corrected errors in a year, a fifth of
+        // these own over nine in ten of all.
         let memory = if draws.uniform() < 0.32 { (-7.0 + 2.5 * draws.normal()).exp().min(0.5) } else { 1e-6 };
-        // Nightingale et al. (2011): one machine in 190 crashes from its processor in eight months; corrected checks before that are
-        // assumed to be ten times as frequent.
+        // Assumed after Nightingale et al. (2011), not verified: one machine in 190 crashes from its processor in eight
+        // months; corrected checks before that are assumed to be ten times as frequent.
         let processor = 10.0 / 190.0 / (8.0 * 730.0);
-        // Zhuo et al. (2017) find corrupting links between one frame in 10^8 and one in 10^3; healthy ones are assumed below.
+        // Assumed after Zhuo et al. (2017), not verified: corrupting links lose between one frame in 10^8 and one in 10^3,
+        // healthy ones fewer.
         let link = draws.log_uniform(1e-12, 1e-8);
         let resistance = 30.0 * (0.2 * draws.normal()).exp();
         let begin = 24 * 30 + (draws.uniform() * 24.0 * 30.0) as usize;
@@ -91,9 +94,10 @@ impl Machine {
         let fault = part.map(|part| {
             let (shows, worse) = match part {
                 Part::Disk => (draws.uniform() < 0.767, draws.log_uniform(0.02, 0.5)),
-                // 70 to 80 % of uncorrectable errors come after corrected ones; these are then 13 to 228 times as probable.
+                // Assumed after the studies, not verified: 70 to 80 % of uncorrectable errors come after corrected ones, which are then 13 to
+                // 228 times as probable.
                 Part::Memory => (draws.uniform() < 0.75, draws.log_uniform(13.0, 228.0)),
-                // One in 3.3 fails again: hourly probability until the failure assumed.
+                // Assumed: one in 3.3 fails again, as is the hourly probability until the failure.
                 Part::Processor => (draws.uniform() < 1.0 / 3.3, draws.log_uniform(0.01, 0.3)),
                 Part::Link => (true, draws.log_uniform(1e-8, 1e-3)),
                 // A fan of several that stops: resistance to the air 1.15 to 2 times as large.
@@ -140,7 +144,8 @@ impl Machine {
     }
 }
 
-/// Hours with errors without which nobody can know: fewer are an accident as well.
+/// Hours with errors without which nobody can know: fewer are an accident as well. Chosen after a first measure, recall of the parts drawn
+/// to show something, had failed, and close to what the monitor needs itself: recall over all failures is the figure to go by.
 const ENOUGH: usize = 5;
 
 /// Hours and parts of the findings on a machine, and whether there was anything to see: [`ENOUGH`] hours with errors of the failing disk,
