@@ -9,6 +9,7 @@ mod days;
 mod drills;
 mod goals;
 mod journal;
+mod memory;
 mod orders;
 mod planned;
 mod plans;
