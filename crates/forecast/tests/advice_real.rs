@@ -81,12 +81,22 @@ fn capacities(hosts: [&[&[f64]]; 2]) -> [f64; 2] {
     [tight[tight.len() * 95 / 100], 1.33 * roomy[roomy.len() - 1]]
 }
 
+/// Whether an outcome is within a tenth of itself of the promise, as a count.
+fn close(promise: f64, outcome: f64) -> u32 {
+    u32::from((promise - outcome).abs() <= 0.1 * outcome)
+}
+
+/// What the machines of each host use together.
+fn sums(parts: &[Vec<&[f64]>; 2]) -> [f64; 2] {
+    parts.each_ref().map(|p| p.iter().flat_map(|m| m.iter()).filter(|v| !v.is_nan()).sum())
+}
+
 #[test]
 fn a_move_takes_off_its_host_what_it_promised_on_the_day_that_follows() {
     let Some(machines) = machines() else { return };
-    let close = |promise: f64, outcome: f64| u32::from((promise - outcome).abs() <= 0.1 * outcome);
     let (mut asked, mut told, mut kept, mut inside, mut noisy) = (0, 0_u32, 0, 0, 0);
     let (mut relieves, mut worse, mut source, mut target, mut bounds) = (0, 0, 0, 0, 0);
+    let (mut of_host, mut both, mut sure, mut sure_both) = (0, 0_u32, 0_u32, 0_u32);
     // Hosts of eight machines in the order of the file, every pair of them, sixteen ends of the history.
     let groups: Vec<&[(String, Vec<f64>)]> = machines.chunks_exact(8).collect();
     for ahead in 1..=16 {
@@ -102,9 +112,6 @@ fn a_move_takes_off_its_host_what_it_promised_on_the_day_that_follows() {
             let past = pair.map(|group| cut(group, end - KNOWN * DAY, end));
             let next = pair.map(|group| cut(group, end, end + DAY));
             let sizes = capacities([&past[0], &past[1]]);
-            let sums = |parts: &[Vec<&[f64]>; 2]| -> Vec<f64> {
-                parts.iter().map(|p| p.iter().flat_map(|m| m.iter()).filter(|v| !v.is_nan()).sum()).collect()
-            };
             let [before, after] = [&past, &next]
                 .map(|parts| [0, 1].map(|h| HostLoad { capacity: sizes[h], machines: parts[h].clone() }));
             let Some(advice) = Balance::new(DAY).advise(&before).unwrap() else { continue };
@@ -119,7 +126,15 @@ fn a_move_takes_off_its_host_what_it_promised_on_the_day_that_follows() {
             let left = [(sums[0] - outcome) / day, (sums[1] + outcome) / day];
             source += close(advice.action.source.mean, left[0]);
             target += close(advice.action.target.mean, left[1]);
-            for (load, outcome) in [advice.action.source, advice.action.target].iter().zip(left) {
+            of_host += u32::from((advice.expected - outcome).abs() <= 0.1 * sums[0]);
+            let loads = [advice.action.source, advice.action.target];
+            let held = loads.iter().zip(left).all(|(load, outcome)| close(load.mean, outcome) == 1);
+            // What a promise of both loads would be worth if it were made only where the bounds are narrow.
+            let narrow = loads.iter().all(|load| load.upper - load.lower <= 0.2 * load.mean);
+            both += u32::from(held);
+            sure += u32::from(narrow);
+            sure_both += u32::from(narrow && held);
+            for (load, outcome) in loads.iter().zip(left) {
                 bounds += u32::from((load.lower..=load.upper).contains(&outcome));
             }
             noisy += u32::from(advice.action.noisy);
@@ -130,16 +145,19 @@ fn a_move_takes_off_its_host_what_it_promised_on_the_day_that_follows() {
     let share = |part: u32| f64::from(part) / f64::from(told);
     println!("{told} moves in {asked} cases, {noisy} of noisy machines");
     println!(
-        "taken off within a tenth of the promise {:.3}, within its bounds {:.3}",
+        "taken off within a tenth of the promise {:.3}, of the host's load {:.3}, within its bounds {:.3}",
         share(kept),
+        share(of_host),
         share(inside)
     );
     println!(
-        "load of the source / the target within a tenth {:.3} / {:.3}, within bounds {:.3}",
+        "load of the source / the target / both within a tenth {:.3} / {:.3} / {:.3}, within bounds {:.3}",
         share(source),
         share(target),
+        share(both),
         share(bounds) / 2.0
     );
+    println!("both within a tenth, of {sure} whose bounds are that narrow: {sure_both}");
     println!("contention less on {:.3}, more on {:.3}", share(relieves), share(worse));
     assert!(told >= 100, "hosts are short of capacity: {told}");
     assert!(share(kept) >= 0.9, "{kept} of {told} promises kept");
