@@ -3,25 +3,86 @@
 use crate::dense::{Dense, NONE};
 use crate::rng::Pcg;
 use crate::state::{Delta, State};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// Hosts looked at for each item when there are very many.
 const CANDIDATES_MAX: usize = 256;
 
-/// Places every unplaced item: large ones first, then the ones most tied to what is placed.
+/// Places every unplaced item: next is always the one most tied to what is placed, then the largest (Prim's algorithm
+/// grows a tree so), each where it adds least in the long run.
+///
+/// Judged by what it adds now, an item would sooner join the farthest host in use than pay for an empty one beside its
+/// partners, and the first of an application would go to the cheapest corner of the fleet, where its partners have no
+/// room. So a host counts the part of its price that the item takes, and an item with partners that wait for a place
+/// counts a part of its distance to everywhere.
 pub(crate) fn complete(state: &mut State<'_>, rng: &mut Pcg) -> u64 {
-    let mut open: Vec<u32> =
-        (0..state.p.items as u32).filter(|&i| state.host_of[i as usize] == NONE).collect();
+    /// Share of the traffic with partners to come that is taken for traffic with anywhere.
+    const AWAY: f64 = 0.3;
+    let p = state.p;
+    let mut open: Vec<u32> = (0..p.items as u32).filter(|&i| state.host_of[i as usize] == NONE).collect();
     let share = scarcity(state);
     let size = |item: u32| -> f64 {
-        state.p.demand_of(item).iter().zip(&share).map(|(&d, s)| d as f64 * s).fold(0.0, f64::max)
+        p.demand_of(item).iter().zip(&share).map(|(&d, s)| d as f64 * s).fold(0.0, f64::max)
     };
-    let sizes: Vec<f64> = (0..state.p.items as u32).map(size).collect();
+    let sizes: Vec<f64> = (0..p.items as u32).map(size).collect();
     open.sort_by(|&a, &b| sizes[b as usize].total_cmp(&sizes[a as usize]).then(a.cmp(&b)));
+    let mut rank = vec![0; p.items];
+    for (k, &item) in open.iter().enumerate() {
+        rank[item as usize] = k;
+    }
+    let remote = remoteness(p, rng);
+    let is_placed = |state: &State<'_>, item: u32| state.host_of[item as usize] != NONE;
+    let mut tie: Vec<i64> = vec![0; p.items];
+    for &item in &open {
+        tie[item as usize] = p.edges(item).filter(|&(j, _)| is_placed(state, j)).map(|(_, w)| w).sum();
+    }
+    let mut queue: BinaryHeap<(i64, Reverse<usize>, u32)> =
+        open.iter().map(|&item| (tie[item as usize], Reverse(rank[item as usize]), item)).collect();
     let mut work = 0;
-    for item in open {
-        work += insert_best(state, item, rng);
+    while let Some((seen, _, item)) = queue.pop() {
+        if is_placed(state, item) || seen != tie[item as usize] {
+            continue;
+        }
+        let waiting: i64 = p.edges(item).filter(|&(j, _)| !is_placed(state, j)).map(|(_, w)| w).sum();
+        work += insert_best(state, item, rng, |state, host, delta| {
+            let h = host as usize;
+            let part = (p.open_cost[h] as f64 * share_of(p, item, host)) as i64;
+            let whole = if state.residents[h].is_empty() { p.open_cost[h] } else { 0 };
+            let away = remote.get(h).map_or(0.0, |distance| AWAY * waiting as f64 * distance);
+            Delta { hard: delta.hard, cost: delta.cost - whole + part + away as i64 }
+        });
+        for (other, weight) in p.edges(item) {
+            if !is_placed(state, other) {
+                tie[other as usize] += weight;
+                queue.push((tie[other as usize], Reverse(rank[other as usize]), other));
+            }
+        }
     }
     work
+}
+
+/// Mean distance of each host to the others, of many hosts by a random sample; empty without edges.
+fn remoteness(p: &Dense, rng: &mut Pcg) -> Vec<f64> {
+    const SAMPLE: usize = 1_024;
+    if p.edge_to.is_empty() {
+        return Vec::new();
+    }
+    let host = |k: usize| if p.hosts <= SAMPLE { k as u32 } else { rng.below(p.hosts) as u32 };
+    let sample: Vec<u32> = (0..p.hosts.min(SAMPLE)).map(host).collect();
+    let mean = |point: u32| -> f64 {
+        let Some(&host) = p.hosts_at(point).first() else { return 0.0 };
+        sample.iter().map(|&other| p.distance.between(host, other) as f64).sum::<f64>() / sample.len() as f64
+    };
+    let of_point: Vec<f64> = (0..p.distance.points).map(mean).collect();
+    p.distance.point.iter().map(|&point| of_point[point as usize]).collect()
+}
+
+/// Part of a host that an item takes, in the dimension where that is largest.
+fn share_of(p: &Dense, item: u32, host: u32) -> f64 {
+    let shares = &p.share[host as usize * p.dims..];
+    let largest = p.demand_of(item).iter().zip(shares).map(|(&d, s)| d as f64 * s).fold(0.0, f64::max);
+    largest * p.dims as f64
 }
 
 /// Everything as at the start, the rest by [`complete`]; every second worker takes the rest as it comes instead.
@@ -40,22 +101,28 @@ pub(crate) fn in_order(state: &mut State<'_>, rng: &mut Pcg) -> u64 {
     let mut work = 0;
     for item in 0..state.p.items as u32 {
         if state.host_of[item as usize] == NONE {
-            work += insert_best(state, item, rng);
+            work += insert_best(state, item, rng, |_, _, delta| delta);
         }
     }
     work
 }
 
-/// Puts an unplaced item on its best host; returns the number of hosts looked at.
-pub(crate) fn insert_best(state: &mut State<'_>, item: u32, rng: &mut Pcg) -> u64 {
+/// Puts an unplaced item on its best host as `judged` sees what it adds; returns the number of hosts looked at.
+fn insert_best<'p>(
+    state: &mut State<'p>,
+    item: u32,
+    rng: &mut Pcg,
+    judged: impl Fn(&State<'p>, u32, Delta) -> Delta,
+) -> u64 {
     let hosts = state.p.hosts;
-    let mut best: Option<(Delta, u32)> = None;
+    let mut best: Option<(Delta, Delta, u32)> = None;
     let looked = hosts.min(CANDIDATES_MAX);
     let start = rng.below(hosts);
-    let look = |host: u32, best: &mut Option<(Delta, u32)>| {
+    let look = |host: u32, best: &mut Option<(Delta, Delta, u32)>| {
         let delta = state.delta(item, host);
-        if best.is_none_or(|(least, _)| delta.better_than(least)) {
-            *best = Some((delta, host));
+        let value = judged(state, host, delta);
+        if best.is_none_or(|(least, ..)| value.better_than(least)) {
+            *best = Some((value, delta, host));
         }
     };
     for step in 0..looked {
@@ -67,16 +134,16 @@ pub(crate) fn insert_best(state: &mut State<'_>, item: u32, rng: &mut Pcg) -> u6
             look(host, &mut best);
         }
         // nothing fits in the window: look everywhere
-        if best.is_some_and(|(delta, _)| delta.hard > 0) {
+        if best.is_some_and(|(_, delta, _)| delta.hard > 0) {
             for step in looked..hosts {
                 look(((start + step) % hosts) as u32, &mut best);
-                if best.is_some_and(|(delta, _)| delta.hard <= 0) {
+                if best.is_some_and(|(_, delta, _)| delta.hard <= 0) {
                     break;
                 }
             }
         }
     }
-    if let Some((delta, host)) = best {
+    if let Some((_, delta, host)) = best {
         state.commit(item, host, delta);
     }
     looked as u64
@@ -91,4 +158,61 @@ fn scarcity(state: &State<'_>) -> Vec<f64> {
             1.0 / (total.max(1) as f64)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::DenseBuilder;
+    use crate::dense::{DenseHost, DenseItem, Dimension, Distances};
+
+    /// Two places, far from each other, with hosts of these prices; pairs of items that talk to each other.
+    fn hosts_of(prices: [i64; 4], points: [u32; 4], items: u32, demand: i64) -> Dense {
+        let mut raw = DenseBuilder::new([Dimension { name: "cpu".into(), ..Dimension::default() }]);
+        for open_cost in prices {
+            raw.host(DenseHost { capacity: vec![10], open_cost, ..DenseHost::default() });
+        }
+        for _ in 0..items {
+            raw.item(DenseItem { demand: vec![demand], ..DenseItem::default() });
+        }
+        for pair in 0..items / 2 {
+            raw.edge(2 * pair, 2 * pair + 1, 10);
+        }
+        raw.distances(Distances { point: points.to_vec(), table: vec![1, 4, 4, 1], points: 2, same_host: 0 });
+        raw.into_dense().unwrap()
+    }
+
+    #[test]
+    fn partners_go_to_an_empty_host_near_by_sooner_than_to_a_far_one_in_use() {
+        // Two items of seven do not fit on one host, and each asks for most of one: after the first pair, hosts in use are full.
+        let p = hosts_of([100, 101, 102, 103], [0, 0, 1, 1], 4, 7);
+        let mut state = State::of(&p, &p.home);
+        complete(&mut state, &mut Pcg::new(1, 0));
+        let point = |item: usize| p.distance.point[state.host_of[item] as usize];
+        assert!(point(0) == point(1) && point(2) == point(3), "{:?}", state.host_of);
+        // A used host far away would have been free of charge at once.
+        let p = hosts_of([100, 101, 102, 103], [0, 1, 1, 0], 4, 5);
+        let mut state = State::of(&p, &[NONE, NONE, 0, NONE]);
+        state.apply(3, 1);
+        complete(&mut state, &mut Pcg::new(1, 0));
+        assert_eq!(state.host_of, [0, 3, 0, 1]);
+    }
+
+    #[test]
+    fn the_part_of_a_price_is_that_of_the_dimension_an_item_takes_most_of() {
+        let mut raw = DenseBuilder::new(
+            ["cpu", "memory"].map(|name| Dimension { name: name.into(), ..Dimension::default() }),
+        );
+        raw.host(DenseHost { capacity: vec![10, 100], open_cost: 5, ..DenseHost::default() });
+        raw.item(DenseItem { demand: vec![1, 40], ..DenseItem::default() });
+        let p = raw.into_dense().unwrap();
+        assert!((share_of(&p, 0, 0) - 0.4).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_corner_of_the_fleet_is_remote() {
+        // Three hosts at one place and one alone: (0 + 1 + 1 + 4) / 4 and (4 + 4 + 4 + 0) / 4.
+        let p = hosts_of([1; 4], [0, 0, 0, 1], 2, 1);
+        assert_eq!(remoteness(&p, &mut Pcg::new(1, 0)), [1.5, 1.5, 1.5, 3.0]);
+    }
 }

@@ -25,6 +25,10 @@ const CYCLE_MOVES: f64 = 120.0;
 /// regions.
 const WHOLE: f64 = 0.5;
 
+/// Where the temperature begins when it falls once, on problems with edges that were placed from nothing: a hot search
+/// would take apart what belongs together, and the one fall of a large problem does not find it again.
+const LATE: f64 = 0.6;
+
 /// A search that runs in slices, for hosts with a deadline.
 ///
 /// The temperature falls with progress. With [`step`](Self::step) progress is work done by work budget; a host that
@@ -53,6 +57,8 @@ pub struct Search<'p> {
     workers: Vec<Worker<'p>>,
     /// How often the temperature falls from hot to cold; decided when the speed is known.
     cycles: Option<f64>,
+    /// Most items were placed from nothing, and there are edges.
+    is_built: bool,
     /// Progress at which workers compare next.
     exchange_at: f64,
     /// The assignment from which all workers went on with regions.
@@ -78,9 +84,20 @@ impl<'p> Search<'p> {
         let seed = settings.seed;
         let host = |item: usize| start.get(item).copied().filter(|&host| (host as usize) < p.hosts);
         let start: Vec<u32> = (0..p.items).map(|item| host(item).unwrap_or(NONE)).collect();
+        let unplaced = start.iter().filter(|&&host| host == NONE).count();
+        let is_built = !p.edge_to.is_empty() && 2 * unplaced > p.items;
         let workers = crate::par::map((0..u64::from(count)).collect(), |k| Worker::new(p, &start, seed, k));
         let exchange_at = 1.0 / ROUNDS as f64;
-        Self { problem, settings: *settings, bound, workers, cycles: None, exchange_at, base: Vec::new() }
+        Self {
+            problem,
+            settings: *settings,
+            bound,
+            workers,
+            cycles: None,
+            is_built,
+            exchange_at,
+            base: Vec::new(),
+        }
     }
 
     /// Evaluates about `moves` moves in all workers together. False when the budget is used up or the best assignment
@@ -125,7 +142,8 @@ impl<'p> Search<'p> {
         }
         let cycles = self.cycles.unwrap_or(1.0);
         let whole = cycles < 2.0 || progress < WHOLE || self.best_value().hard > 0;
-        whole.then(|| (progress * cycles).fract())
+        let begin = if self.is_built && cycles < 2.0 { LATE } else { 0.0 };
+        whole.then(|| begin + (1.0 - begin) * (progress * cycles).fract())
     }
 
     /// Workers that are far behind go on from the leader's current assignment.
@@ -273,4 +291,33 @@ pub(crate) fn search_part(
         passed(search.assignment());
     }
     (search.assignment().to_vec(), search.work())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::random_problem;
+
+    #[test]
+    fn what_was_built_from_nothing_is_not_heated_unless_there_is_time_for_several_falls() {
+        let problem = random_problem(3, 40, 10, 0);
+        let p = &problem.dense;
+        assert!(!p.edge_to.is_empty());
+        let heat_at = |work: u64, start: &[u32]| {
+            let settings = Settings::default().with_work(work);
+            let mut search = Search::starting_at(&problem, &settings, start);
+            while search.work() < work / 50 {
+                search.step(work / 100);
+            }
+            search.heat(search.work() as f64 / work as f64).unwrap()
+        };
+        let nowhere = vec![NONE; p.items];
+        let (short, long) = (heat_at(20_000, &nowhere), heat_at(4_000_000, &nowhere));
+        assert!(short > LATE && long < 0.5, "{short} {long}");
+        let somewhere = vec![0; p.items];
+        assert!(
+            heat_at(20_000, &somewhere) < 0.1,
+            "a start that was given is left as a hot search leaves it"
+        );
+    }
 }

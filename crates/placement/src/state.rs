@@ -227,8 +227,18 @@ impl<'p> State<'p> {
         self.p.demand_of(item).iter().zip(self.soft_room(host)).map(|(d, left)| d - left).collect()
     }
 
-    /// Change of `Σ open cost · fill²` if the item went to `to`: rises when full hosts get fuller and empty ones
-    /// emptier, which leads towards hosts that can be closed.
+    /// Price of hosts that would be opened less that of hosts that would be closed if the item went to `to`.
+    pub(crate) fn opening(&self, item: u32, to: u32) -> i64 {
+        let open_cost = &self.p.open_cost;
+        let from = self.host_of[item as usize];
+        let opened = if self.residents[to as usize].is_empty() { open_cost[to as usize] } else { 0 };
+        let alone = from != NONE && self.residents[from as usize].len() == 1;
+        opened - if alone { open_cost[from as usize] } else { 0 }
+    }
+
+    /// Change of `2 · Σ open cost · fill²` if the item went to `to`, less that of its part of the prices. The square rises
+    /// when full hosts get fuller and empty ones emptier, which leads towards hosts that can be closed. The item's part of a
+    /// price is its demand in the dimension where that is the largest share of the host.
     pub(crate) fn fill_gain(&self, item: u32, to: u32) -> f64 {
         let p = self.p;
         let change = |host: u32, sign: f64| -> f64 {
@@ -236,13 +246,16 @@ impl<'p> State<'p> {
                 return 0.0;
             }
             let at = host as usize * p.dims;
-            let (mut fill, mut item_share) = (0.0, 0.0);
+            let (mut fill, mut item_share, mut largest) = (0.0, 0.0, 0.0_f64);
             for (r, &demand) in p.demand_of(item).iter().enumerate() {
                 fill += (p.soft[at + r] - self.soft_room(host)[r]) as f64 * p.share[at + r];
-                item_share += demand as f64 * p.share[at + r];
+                let share = demand as f64 * p.share[at + r];
+                item_share += share;
+                largest = largest.max(share);
             }
             let after = fill + sign * item_share;
-            p.open_cost[host as usize] as f64 * (after * after - fill * fill)
+            let squares = after * after - fill * fill;
+            p.open_cost[host as usize] as f64 * (2.0 * squares - sign * largest * p.dims as f64)
         };
         change(to, 1.0) + change(self.host_of[item as usize], -1.0)
     }

@@ -63,7 +63,7 @@ impl Worker<'_> {
         } else if kind < self.home_below && p.home[item as usize] != NONE {
             return p.home[item as usize];
         }
-        self.rng.below(p.hosts) as u32
+        self.some_host()
     }
 
     /// Exchanges two items of different hosts.
@@ -78,8 +78,8 @@ impl Worker<'_> {
         }
         let j = there[self.rng.below(there.len())];
         let before = self.state.value.hard;
-        // exchanges of items of about the same size hardly fill or empty a host
-        let gain = self.gain(i, to) + self.gain(j, from);
+        // both hosts stay in use
+        let gain = self.filling(i, to) + self.filling(j, from);
         let limit = self.limit(gain);
         if before == 0 {
             let verdict = self.state.judge_exchange(i, j, limit);
@@ -112,9 +112,22 @@ impl Worker<'_> {
         }
     }
 
-    /// What filling hosts is worth at this moment.
+    /// What counts beside the cost at this moment: full hosts are worth something, and as far as prices are loose, opening
+    /// and closing hosts is not.
+    ///
+    /// Whole prices are a wall around every empty host, so that a hot search sorts the parts of an application by where
+    /// there are hosts in use; with loose ones it sorts them by who talks to whom first.
     pub(super) fn gain(&self, item: u32, to: u32) -> f64 {
-        if self.fill_weight > 0.0 { self.fill_weight * self.state.fill_gain(item, to) } else { 0.0 }
+        if self.looseness > 0.0 {
+            self.filling(item, to) + self.looseness * self.state.opening(item, to) as f64
+        } else {
+            0.0
+        }
+    }
+
+    /// [`gain`](Self::gain) without opening and closing.
+    fn filling(&self, item: u32, to: u32) -> f64 {
+        if self.looseness > 0.0 { self.looseness * self.state.fill_gain(item, to) } else { 0.0 }
     }
 }
 
@@ -149,7 +162,24 @@ mod tests {
 
     #[test]
     fn where_what_moves_needs_both_places_proposals_lead_home_the_more_the_hotter_it_is() {
-        let (hot, cold) = (homeward(true, 0, 0.0), homeward(true, 0, 1.0));
+        let (hot, cold) = (homeward(true, 1, 0.0), homeward(true, 1, 1.0));
         assert!(hot > 900 && (500..800).contains(&cold), "{hot} {cold}");
+        assert!(homeward(true, 0, 1.0) > 850, "one of two workers stays near the start");
+    }
+
+    #[test]
+    fn a_quarter_of_the_random_hosts_is_in_use_and_another_quarter_leans_to_the_cheap_ones() {
+        let mut raw = DenseBuilder::new([Dimension { name: "cpu".into(), ..Dimension::default() }]);
+        for host in 0..1_000 {
+            raw.host(DenseHost { capacity: vec![100], open_cost: 1 + host, ..DenseHost::default() });
+        }
+        raw.item(DenseItem { demand: vec![1], home: Some(999), ..DenseItem::default() });
+        let p = raw.into_dense().unwrap();
+        let mut worker = Worker::new(&p, &p.home, 1, 0);
+        let hosts: Vec<u32> = (0..8_000).map(|_| worker.some_host()).collect();
+        let used = hosts.iter().filter(|&&host| host == 999).count();
+        // A tenth by chance, and of the quarter that leans to the cheap ones the cube root of a tenth: 800/2 + 2,000 · 0.464.
+        let cheap = hosts.iter().filter(|&&host| host < 100).count();
+        assert!((1_900..2_120).contains(&used) && (1_230..1_430).contains(&cheap), "{used} {cheap}");
     }
 }

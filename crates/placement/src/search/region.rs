@@ -50,7 +50,7 @@ impl Worker<'_> {
     /// A random host of the region.
     pub(super) fn any_host(&mut self) -> u32 {
         if self.region.hosts.is_empty() {
-            self.rng.below(self.state.p.hosts) as u32
+            self.some_host()
         } else {
             self.region.hosts[self.rng.below(self.region.hosts.len())]
         }
@@ -63,7 +63,7 @@ impl Worker<'_> {
             self.work = until;
             return;
         }
-        self.fill_weight = 0.0;
+        self.looseness = 0.0;
         while self.work < until {
             if self.work >= self.region.ends {
                 self.return_to_best();

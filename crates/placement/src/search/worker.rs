@@ -9,8 +9,6 @@ use crate::state::{Delta, State};
 
 /// Samples that the temperatures are measured with.
 const SAMPLES: usize = 1_000;
-/// Weight of the gain of filling hosts at the start; it falls to nothing with progress.
-const FILL: f64 = 2.0;
 /// Part of the work that ruin & recreate may take, one in so many.
 const RUIN_WORK: u64 = 8;
 /// Shares of the kinds of moves in 1/2³²: exchanges of items, ruin & recreate, exchanges of hosts, moves of parts of
@@ -45,8 +43,10 @@ pub(super) struct Worker<'p> {
     /// What one unit of hard degree counts while rules are broken.
     penalty: f64,
     pub(super) has_edges: bool,
-    has_prices: bool,
-    pub(super) fill_weight: f64,
+    /// Hosts from cheap to dear; empty without prices.
+    by_price: Vec<u32>,
+    /// How far prices count by what takes of the host instead of whole: falls from one to nothing with progress.
+    pub(super) looseness: f64,
     /// Part of `work` that went into ruin & recreate.
     ruin_work: u64,
     /// Scratch of moves of several items.
@@ -62,6 +62,9 @@ impl<'p> Worker<'p> {
     /// Starts from an assignment; what it leaves out (`NONE`) is put where it adds least.
     pub(super) fn new(p: &'p Dense, start: &[u32], seed: u64, number: u64) -> Self {
         let mut rng = Pcg::new(seed, number);
+        let has_prices = p.open_cost.iter().any(|&cost| cost > 0);
+        let mut by_price: Vec<u32> = if has_prices { (0..p.hosts as u32).collect() } else { Vec::new() };
+        by_price.sort_by_key(|&host| p.open_cost[host as usize]);
         let state = construct::initial(p, start, &mut rng, number);
         Self {
             best: state.host_of.clone(),
@@ -77,8 +80,8 @@ impl<'p> Worker<'p> {
             number,
             penalty: 1.0,
             has_edges: !p.edge_to.is_empty(),
-            has_prices: p.open_cost.iter().any(|&cost| cost > 0),
-            fill_weight: 0.0,
+            by_price,
+            looseness: 0.0,
             ruin_work: 0,
             comes: Vec::new(),
             leaves: Vec::new(),
@@ -120,7 +123,7 @@ impl<'p> Worker<'p> {
         }
         self.progress = progress;
         self.home_below = self.home_share(progress);
-        self.fill_weight = if self.has_prices { FILL * (1.0 - progress) } else { 0.0 };
+        self.looseness = if self.by_price.is_empty() { 0.0 } else { 1.0 - progress };
         self.region.leave();
         self.run_until(self.work + moves);
     }
@@ -128,17 +131,34 @@ impl<'p> Worker<'p> {
     /// How often to propose an item's home, in 1/256.
     ///
     /// What has left its home blocks it in transient dimensions, so that a hot search would jam if nothing led back. Without
-    /// them home is a place like any other; there one worker explores everywhere and the next one near the start, because
-    /// which is better depends on how good the start is.
+    /// them home is a place like any other. Every second worker explores farther than its neighbour, because which is better
+    /// depends on how good the start is.
     fn home_share(&self, progress: f64) -> u32 {
-        if self.has_edges {
-            232
-        } else if self.state.p.any_transient {
-            (256.0 * (0.95 - 0.35 * progress)) as u32
-        } else if self.number.is_multiple_of(2) {
-            8
-        } else {
-            232
+        let even = self.number.is_multiple_of(2);
+        match (self.has_edges, self.state.p.any_transient) {
+            (true, _) => 232,
+            (false, true) => (256.0 * (0.95 - if even { 0.05 } else { 0.35 } * progress)) as u32,
+            (false, false) => {
+                if even {
+                    8
+                } else {
+                    232
+                }
+            }
+        }
+    }
+
+    /// Any host; with prices now and then a cheap one, or one in use, which are few where a stack meets a large fleet.
+    pub(super) fn some_host(&mut self) -> u32 {
+        let p = self.state.p;
+        let kind = if self.by_price.is_empty() { 2 } else { self.rng.next() >> 30 };
+        match kind {
+            0 => {
+                let host = self.state.host_of[self.rng.below(p.items)];
+                if host == NONE { self.rng.below(p.hosts) as u32 } else { host }
+            }
+            1 => self.by_price[(self.rng.unit().powi(3) * p.hosts as f64) as usize],
+            _ => self.rng.below(p.hosts) as u32,
         }
     }
 
