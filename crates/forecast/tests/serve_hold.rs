@@ -126,6 +126,9 @@ fn cut_or_changed_bytes_are_refused_and_foreign_ones_named_so() {
         }
         assert_eq!(format.to_string().parse(), Ok(format));
     }
+    let unknown = "pickle".parse::<ModelFormat>().unwrap_err().to_string();
+    let named = ModelFormat::ALL.map(|it| format!("`{it}`")).join(", ");
+    assert!(unknown.ends_with(&named), "{unknown}");
     let later = ServeError::Model(ModelError::Version { found: 9, known: 1 });
     assert_eq!(loader.load(ModelFormat::Trees, b"vmtrees\x09\x00\x00").unwrap_err(), later);
 }

@@ -9,7 +9,7 @@ use ecosystem_forecast::{
         Answer, Ask, Inference, ModelFormat, ModelLoader, Overloaded, Servable, ServeError, StandardLoader,
         StoredForecaster, Ticket, WorkQueue,
     },
-    tree::{Boosting, IsolationForest, Table},
+    tree::{Boosting, IsolationForest, ModelError, Table},
 };
 use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};
@@ -128,6 +128,8 @@ fn counts_that_the_bytes_cannot_hold_are_refused_before_memory_is_reserved() {
     hostile[13..17].copy_from_slice(&u32::MAX.to_le_bytes());
     let refused = StoredForecaster::from_bytes(&sealed(hostile)).unwrap_err();
     assert!(refused.to_string().contains("breaks off"), "{refused}");
+    let unknown = sealed(b"vmforecast\x01\x00\x09....".to_vec());
+    assert_eq!(StoredForecaster::from_bytes(&unknown), Err(ModelError::Field { name: "kind" }));
 }
 
 proptest! {
@@ -242,4 +244,22 @@ fn a_full_queue_refuses_and_takes_again_when_there_is_room() {
     for _ in 0..3 {
         queue.submit(&model, ask(3)).unwrap();
     }
+}
+
+#[test]
+fn wide_rows_count_by_their_values_and_what_is_sure_to_be_refused_is_known_before() {
+    let size = |rows: usize, width: usize| Ask::Rows(vec![vec![1.0; width]; rows]).size();
+    assert_eq!([size(0, 0), size(5, 3), size(5, 64), size(5, 65), size(2, 6_400)], [1, 5, 5, 6, 200]);
+    let (model, mean) = (trees(), Arc::new(Servable::Series(Mean.fit(&[1.0, 3.0]).unwrap().into())));
+    let mut queue = WorkQueue::new(10, 100);
+    let wide = Ask::Rows(vec![vec![1.0; 6_400]; 2]);
+    assert_eq!(queue.submit(&model, wide), Err(Overloaded { waiting: 0, size: 0, asked: 200 }));
+    let (fits, narrow) = (vec![1.0; 3], vec![1.0; 2]);
+    let width = ServeError::Width { row: 1, found: 2, needed: 3 };
+    assert_eq!(model.check(&Ask::Rows(vec![fits.clone(), narrow])), Err(width));
+    assert_eq!(model.check(&Ask::Rows(vec![fits.clone(), fits.clone()])), Ok(()));
+    let horizon = Ask::Forecast { horizon: 1, levels: vec![] };
+    assert_eq!(model.check(&horizon), Err(ServeError::Question { needed: "rows" }));
+    assert_eq!(mean.check(&horizon), Ok(()));
+    assert_eq!(mean.check(&Ask::Rows(vec![fits])), Err(ServeError::Question { needed: "a horizon" }));
 }

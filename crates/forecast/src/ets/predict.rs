@@ -143,8 +143,7 @@ impl FittedEts {
         let sigma = self.variance.sqrt();
         let mut walker = self.clone();
         for _ in 0..paths {
-            walker.state.clone_from(&self.state);
-            walker.next = self.next;
+            self.rewind(&mut walker, horizon);
             for slot in &mut at {
                 let mean = walker.combine(walker.state.level, walker.growth(1), 0);
                 let noise = sigma * rng.normal();
@@ -167,6 +166,18 @@ impl FittedEts {
             }
         }
     }
+
+    /// Takes a copy that went on by so many steps back to here. A step touches one place of the season, and of a long one most
+    /// stay as they are: all of it a thousand times over would be the whole cost of a forecast.
+    fn rewind(&self, walker: &mut Self, steps: usize) {
+        (walker.state.level, walker.state.trend) = (self.state.level, self.state.trend);
+        let period = self.state.season.len();
+        for step in 0..steps.min(period) {
+            let at = (self.next + step) % period;
+            walker.state.season[at] = self.state.season[at];
+        }
+        walker.next = self.next;
+    }
 }
 
 /// Keeps an exploding simulated path finite.
@@ -179,4 +190,62 @@ fn sane(state: &mut EtsState) {
 fn phi_sum(phi: f64, steps: usize) -> f64 {
     let n = steps as f64;
     if (phi - 1.0).abs() < 1e-12 { n } else { phi * (1.0 - phi.powf(n)) / (1.0 - phi) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ets::{EtsSpec, EtsWeights};
+
+    fn of(season: EtsSeason, period: usize) -> FittedEts {
+        let shape: Vec<f64> = (0..period).map(|i| 1.0 + (i % 7) as f64 / 16.0).collect();
+        let state = EtsState { level: 20.0, trend: 1.01, season: shape };
+        FittedEts {
+            spec: EtsSpec::new(EtsError::Multiplicative, EtsTrend::MultiplicativeDamped, season, period),
+            weights: EtsWeights { alpha: 0.3, beta: 0.1, gamma: 0.2, phi: 0.95 },
+            initial: state.clone(),
+            state,
+            next: period.saturating_sub(2),
+            variance: 0.01,
+            log_likelihood: 0.0,
+            aicc: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_rewound_walker_is_where_it_began() {
+        for (season, period) in
+            [(EtsSeason::None, 0), (EtsSeason::Multiplicative, 3), (EtsSeason::Additive, 10)]
+        {
+            let fitted = of(season, period);
+            for steps in [0_u32, 1, 5, 10, 25] {
+                let mut walker = fitted.clone();
+                for step in 0..steps {
+                    fit::advance(&mut walker, 21.0 + f64::from(step));
+                    sane(&mut walker.state);
+                }
+                assert_eq!(walker == fitted, steps == 0, "a walker that does not move shows nothing");
+                fitted.rewind(&mut walker, steps as usize);
+                assert_eq!(walker, fitted, "{steps} steps, period {period}");
+            }
+        }
+    }
+
+    /// A season of millions is not copied for every path: what no step has touched is left alone.
+    #[test]
+    fn places_of_the_season_that_no_step_touched_are_not_written() {
+        let fitted = of(EtsSeason::Multiplicative, 10);
+        let mut walker = fitted.clone();
+        let (touched, other) = (fitted.next..fitted.next + 4, 99.0);
+        walker.state.season.fill(other);
+        fitted.rewind(&mut walker, 4);
+        for (at, value) in walker.state.season.iter().enumerate() {
+            let expected = if touched.contains(&at) || touched.contains(&(at + 10)) {
+                fitted.state.season[at]
+            } else {
+                other
+            };
+            assert_eq!(value.to_bits(), expected.to_bits(), "place {at}");
+        }
+    }
 }

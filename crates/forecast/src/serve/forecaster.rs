@@ -37,7 +37,8 @@ macro_rules! stored {
         })+
 
         impl StoredForecaster {
-            /// The forecaster as bytes. Equal forecasters give equal bytes.
+            /// The forecaster as bytes. Equal forecasters give equal bytes. One whose states have left the finite numbers (it
+            /// learned values near the limits) gives bytes that [`from_bytes`](Self::from_bytes) refuses.
             pub fn to_bytes(&self) -> Vec<u8> {
                 match self {
                     $(Self::$name(fitted) => {
@@ -53,7 +54,7 @@ macro_rules! stored {
                 let (mut r, kind) = Reader::new(MAGIC, bytes)?;
                 let read = match kind {
                     $($kind => Self::$name($inner::read(&mut r)?),)+
-                    found => return Err(ModelError::Kind { found, expected: 0 }),
+                    _ => return Err(ModelError::Field { name: "kind" }),
                 };
                 r.finish()?;
                 Ok(read)

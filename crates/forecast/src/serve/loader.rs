@@ -25,6 +25,9 @@ impl ModelFormat {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Trees, Self::IsolationForest, Self::FailureModel, Self::Forecaster];
 
+    /// The names of all, for errors; a test holds it against them.
+    const NAMES: &str = "`trees`, `isolation-forest`, `failure-model`, `forecaster`";
+
     /// Its name in requests and configurations.
     pub const fn name(self) -> &'static str {
         match self {
@@ -49,7 +52,7 @@ impl FromStr for ModelFormat {
         Self::ALL
             .into_iter()
             .find(|format| format.name() == text)
-            .ok_or(ServeError::Format { known: "`trees`, `isolation-forest`, `failure-model`, `forecaster`" })
+            .ok_or(ServeError::Format { known: Self::NAMES })
     }
 }
 

@@ -181,10 +181,15 @@ impl Inference {
         Stream { inference: self, row: Vec::new(), done: 0 }
     }
 
-    fn check(&self, at: usize, row: &[f64]) -> Result<(), ServeError> {
+    fn check_width(&self, at: usize, row: &[f64]) -> Result<(), ServeError> {
         if row.len() != self.features() {
             return Err(ServeError::Width { row: at, found: row.len(), needed: self.features() });
         }
+        Ok(())
+    }
+
+    fn check(&self, at: usize, row: &[f64]) -> Result<(), ServeError> {
+        self.check_width(at, row)?;
         row.iter().enumerate().try_for_each(|(feature, &value)| check_value(at, feature, value))
     }
 

@@ -28,6 +28,9 @@ use super::{Servable, ServeError};
 use crate::{Forecast, model::Fitted};
 use std::{collections::VecDeque, sync::Arc};
 
+const NOT_ROWS: ServeError = ServeError::Question { needed: "rows" };
+const NOT_A_HORIZON: ServeError = ServeError::Question { needed: "a horizon" };
+
 /// What is asked of a model.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a model is asked with rows or with a horizon")]
@@ -44,10 +47,16 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// How much is asked: rows, or steps times (1 + levels); at least 1.
+    /// Values that one row may have and still count as one: a bound in rows alone would not bound memory.
+    pub const VALUES_OF_ROW: usize = 64;
+
+    /// How much is asked: rows (wide ones by their values, [`VALUES_OF_ROW`](Self::VALUES_OF_ROW) to a row), or steps times (1 + levels); at least 1. O(rows).
     pub fn size(&self) -> usize {
         let size = match self {
-            Self::Rows(rows) => rows.len(),
+            Self::Rows(rows) => {
+                let values: usize = rows.iter().map(Vec::len).sum();
+                values.div_ceil(Self::VALUES_OF_ROW).max(rows.len())
+            }
             Self::Forecast { horizon, levels } => horizon.saturating_mul(levels.len().saturating_add(1)),
         };
         size.max(1)
@@ -76,7 +85,7 @@ pub struct Ticket(pub u64);
 pub struct Overloaded {
     /// Requests that wait.
     pub waiting: usize,
-    /// Rows and steps that they ask for.
+    /// Rows and steps that they ask for, by [`Ask::size`].
     pub size: usize,
     /// Rows or steps of the refused one.
     pub asked: usize,
@@ -97,6 +106,7 @@ struct Request {
     ticket: Ticket,
     model: Arc<Servable>,
     ask: Ask,
+    size: usize,
 }
 
 impl WorkQueue {
@@ -105,7 +115,7 @@ impl WorkQueue {
         Self { most_requests, most_size, size: 0, next: 0, waiting: VecDeque::new() }
     }
 
-    /// Takes a request in. O(1).
+    /// Takes a request in. O(rows) of it. What the model is sure to refuse can be found out before by [`Servable::check`].
     pub fn submit(&mut self, model: &Arc<Servable>, ask: Ask) -> Result<Ticket, Overloaded> {
         let asked = ask.size();
         if self.waiting.len() >= self.most_requests || asked > self.most_size - self.size {
@@ -114,14 +124,14 @@ impl WorkQueue {
         let ticket = Ticket(self.next);
         self.next += 1;
         self.size += asked;
-        self.waiting.push_back(Request { ticket, model: Arc::clone(model), ask });
+        self.waiting.push_back(Request { ticket, model: Arc::clone(model), ask, size: asked });
         Ok(ticket)
     }
 
     /// Takes the requests that have waited longest, at most so many.
     pub fn take(&mut self, most: usize) -> Batch {
         let requests: Vec<Request> = self.waiting.drain(..most.min(self.waiting.len())).collect();
-        self.size -= requests.iter().map(|it| it.ask.size()).sum::<usize>();
+        self.size -= requests.iter().map(|it| it.size).sum::<usize>();
         Batch { requests }
     }
 
@@ -129,7 +139,7 @@ impl WorkQueue {
     pub fn cancel(&mut self, ticket: Ticket) -> bool {
         let Ok(at) = self.waiting.binary_search_by_key(&ticket, |it| it.ticket) else { return false };
         if let Some(request) = self.waiting.remove(at) {
-            self.size -= request.ask.size();
+            self.size -= request.size;
         }
         true
     }
@@ -179,6 +189,21 @@ impl Batch {
     }
 }
 
+impl Servable {
+    /// Refuses what this model is sure to refuse, without computing: another kind of question, a row of another length. What the
+    /// values are is looked at with the answer. O(rows).
+    pub fn check(&self, ask: &Ask) -> Result<(), ServeError> {
+        match (self, ask) {
+            (Self::Rows(inference), Ask::Rows(rows)) => {
+                rows.iter().enumerate().try_for_each(|(at, row)| inference.check_width(at, row))
+            }
+            (Self::Series(_), Ask::Forecast { .. }) => Ok(()),
+            (Self::Rows(_), Ask::Forecast { .. }) => Err(NOT_ROWS),
+            (Self::Series(_), Ask::Rows(_)) => Err(NOT_A_HORIZON),
+        }
+    }
+}
+
 /// The answer of a model to a request.
 fn answer(model: &Servable, ask: &Ask) -> Result<Answer, ServeError> {
     match (model, ask) {
@@ -186,7 +211,7 @@ fn answer(model: &Servable, ask: &Ask) -> Result<Answer, ServeError> {
         (Servable::Series(fitted), Ask::Forecast { horizon, levels }) => {
             Ok(Answer::Forecast(fitted.predict(*horizon, levels)?))
         }
-        (Servable::Rows(_), Ask::Forecast { .. }) => Err(ServeError::Question { needed: "rows" }),
-        (Servable::Series(_), Ask::Rows(_)) => Err(ServeError::Question { needed: "a horizon" }),
+        (Servable::Rows(_), Ask::Forecast { .. }) => Err(NOT_ROWS),
+        (Servable::Series(_), Ask::Rows(_)) => Err(NOT_A_HORIZON),
     }
 }

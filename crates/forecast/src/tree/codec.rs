@@ -133,11 +133,7 @@ impl Reader<'_> {
         for tree in 0..count {
             let nodes = self.count(17)?;
             let nodes: Vec<Node> = (0..nodes).map(|_| self.node()).collect::<Result<_, _>>()?;
-            let placed = |e| match e {
-                ModelError::Node { node, what, .. } => ModelError::Node { tree, node, what },
-                other => other,
-            };
-            trees.push(Tree::from_nodes(nodes).map_err(placed)?);
+            trees.push(Tree::from_nodes(nodes).map_err(|e| in_tree(e, tree))?);
         }
         TreeModel::from_trees(link, base, scale, features, trees)
     }
@@ -222,8 +218,13 @@ impl Reader<'_> {
 /// Every cut but the first has one parent, which comes before it.
 fn check_cuts(cuts: &[Cut], tree: usize) -> Result<(), ModelError> {
     let nodes = cuts.iter().map(|c| Node { left: c.left, right: c.right, ..Node::leaf(c.length, 0.0) });
-    Tree::from_nodes(nodes.collect()).map(|_| ()).map_err(|e| match e {
+    Tree::from_nodes(nodes.collect()).map(|_| ()).map_err(|e| in_tree(e, tree))
+}
+
+/// The error of a tree, with its place in the model.
+fn in_tree(error: ModelError, tree: usize) -> ModelError {
+    match error {
         ModelError::Node { node, what, .. } => ModelError::Node { tree, node, what },
         other => other,
-    })
+    }
 }
