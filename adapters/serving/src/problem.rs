@@ -17,6 +17,8 @@ pub(crate) enum Problem {
     Version(String, &'static str),
     #[error("no version {version} of model `{name}` is loaded")]
     Unknown { name: String, version: String },
+    #[error("query: {0}")]
+    Query(&'static str),
     #[error("query parameter `format`: expected one of {0}")]
     Format(String),
     #[error("query parameter `sha256`: the body has {found}")]
@@ -57,9 +59,12 @@ impl Problem {
         match self {
             Self::Path | Self::Unknown { .. } => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Name(_) | Self::Version(..) | Self::Format(_) | Self::Json(_) | Self::BodyBroken => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Name(_)
+            | Self::Version(..)
+            | Self::Query(_)
+            | Self::Format(_)
+            | Self::Json(_)
+            | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } | Self::TooMuch { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Digest { .. } | Self::Model(_) | Self::Asked(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -78,6 +83,7 @@ impl Problem {
             Self::Name(_) => "invalid_name",
             Self::Version(..) => "invalid_version",
             Self::Unknown { .. } => "unknown_model",
+            Self::Query(_) => "invalid_query",
             Self::Format(_) => "unknown_format",
             Self::Digest { .. } => "wrong_digest",
             Self::BodyTooLarge { .. } => "body_too_large",

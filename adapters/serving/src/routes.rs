@@ -11,7 +11,7 @@ use ecosystem_forecast::registry::ContentHash;
 use ecosystem_forecast::serve::{Answer, Ask, ModelFormat};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CONTENT_TYPE, EXPECT, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 type Told = (StatusCode, &'static str, String);
 
@@ -27,15 +27,26 @@ type Told = (StatusCode, &'static str, String);
 const LINGER: usize = 1 << 20;
 const JSON: &str = "application/json";
 
+/// The body of a request on its way.
+struct Sent {
+    body: Incoming,
+    /// The client sends it when it is told to (`Expect: 100-continue`), which the first read does.
+    waits: bool,
+}
+
 /// The answer to one request; it is counted by how it ended.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (head, mut sent) = request.into_parts();
+    let (head, body) = request.into_parts();
+    let expects = head.headers.get(EXPECT);
+    let waits = expects.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    let mut sent = Sent { body, waits };
     let told = route(&shared, &head, &mut sent).await;
-    if told.is_err() && !matches!(told, Err(Problem::SlowBody { .. } | Problem::BodyBroken)) {
-        linger(&shared, sent).await;
+    // To read from a client that waits would tell it to send what nobody wants.
+    if told.is_err() && !sent.waits && !matches!(told, Err(Problem::SlowBody { .. } | Problem::BodyBroken)) {
+        linger(&shared, sent.body).await;
     }
     shared.counters.request(told.as_ref().map_or_else(Problem::code, |_| "ok"));
     let (status, kind, body) = match &told {
@@ -75,7 +86,7 @@ fn ok(body: &Value) -> Told {
     (StatusCode::OK, JSON, body.to_string())
 }
 
-async fn route(shared: &Arc<Shared>, head: &Parts, sent: &mut Incoming) -> Result<Told, Problem> {
+async fn route(shared: &Arc<Shared>, head: &Parts, sent: &mut Sent) -> Result<Told, Problem> {
     let parts: Vec<&str> = head.uri.path().split('/').skip(1).collect();
     match (parts.as_slice(), &head.method) {
         (["v1", "health"], &Method::GET) => Ok(health(shared)),
@@ -96,8 +107,7 @@ async fn route(shared: &Arc<Shared>, head: &Parts, sent: &mut Incoming) -> Resul
             if method != Method::POST {
                 return Err(Problem::Method { allowed: "POST" });
             }
-            let model = find(shared, name, version)?;
-            ask(shared, name, &model, what, sent).await
+            ask(shared, name, version, what, sent).await
         }
         _ => Err(Problem::Path),
     }
@@ -151,13 +161,13 @@ fn unload(shared: &Shared, name: &str, version: &str) -> Result<Told, Problem> {
 }
 
 /// The body, within a number of bytes and a time.
-async fn body(shared: &Shared, sent: &mut Incoming, most: usize) -> Result<Bytes, Problem> {
+async fn body(sent: &mut Sent, most: usize, wait: Duration) -> Result<Bytes, Problem> {
     // What is announced is believed if it is too much.
-    if sent.size_hint().lower() > most as u64 {
+    if sent.body.size_hint().lower() > most as u64 {
         return Err(Problem::BodyTooLarge { most });
     }
-    let wait = shared.settings.read_timeout;
-    let read = tokio::time::timeout(wait, Limited::new(sent, most).collect()).await;
+    sent.waits = false;
+    let read = tokio::time::timeout(wait, Limited::new(&mut sent.body, most).collect()).await;
     match read {
         Err(_) => Err(Problem::SlowBody { seconds: wait.as_secs_f64() }),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::BodyTooLarge { most }),
@@ -171,7 +181,7 @@ async fn load(
     name: &str,
     version: &str,
     query: Option<&str>,
-    sent: &mut Incoming,
+    sent: &mut Sent,
 ) -> Result<Told, Problem> {
     checked_name(name)?;
     let version = number(version, "")?;
@@ -182,24 +192,25 @@ async fn load(
                 format = Some(value.parse::<ModelFormat>().map_err(|_| Problem::format())?);
             }
             Some(("sha256", value)) => digest = Some(value.to_ascii_lowercase()),
-            _ => return Err(Problem::Json("query takes `format` and `sha256` only".into())),
+            _ => return Err(Problem::Query("it takes `format=…` and `sha256=…` only")),
         }
     }
     let format = format.ok_or_else(Problem::format)?;
     // Before the body is read: so many models, and no more, are in memory beside those that are loaded.
-    let Ok(_place) = shared.loads.try_acquire() else {
+    let Ok(place) = Arc::clone(&shared.loads).try_acquire_owned() else {
         return Err(Problem::Overloaded("other models are being loaded: try again".into()));
     };
-    let bytes = body(shared, sent, shared.settings.model_bytes_max).await?;
+    let bytes = body(sent, shared.settings.model_bytes_max, shared.settings.load_timeout).await?;
     let (loader, size) = (Arc::clone(&shared.loader), bytes.len());
+    // The place goes along with the work, which goes on when the client, and this future with it, is gone.
     let read = tokio::task::spawn_blocking(move || {
         let content = ContentHash::of(&bytes);
         if digest.is_some_and(|it| it != content.to_string()) {
             return Err(Problem::Digest { found: content.to_string() });
         }
-        Ok((content, loader.load(format, &bytes).map_err(Problem::Model)?))
+        Ok((place, content, loader.load(format, &bytes).map_err(Problem::Model)?))
     });
-    let (content, model) = read.await.map_err(|_| Problem::Failed)??;
+    let (_place, content, model) = read.await.map_err(|_| Problem::Failed)??;
     let shelved = Shelved { version, format, content, bytes: size, model: Arc::new(model) };
     let shown = shelved.shown(name);
     let most = (shared.settings.models_max, shared.settings.models_bytes_max);
@@ -233,6 +244,10 @@ struct Horizon {
 }
 
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Fields by their place in an array would be taken too.
+    if body.iter().find(|it| !it.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Problem::Json("expected an object".into()));
+    }
     serde_json::from_slice(body).map_err(|e| Problem::Json(e.to_string()))
 }
 
@@ -266,12 +281,19 @@ fn question(shared: &Shared, what: &str, body: &[u8]) -> Result<Ask, Problem> {
 async fn ask(
     shared: &Arc<Shared>,
     name: &str,
-    model: &Shelved,
+    version: &str,
     what: &str,
-    sent: &mut Incoming,
+    sent: &mut Sent,
 ) -> Result<Told, Problem> {
-    let ask = question(shared, what, &body(shared, sent, shared.settings.body_max).await?)?;
-    let (begin, size) = (Instant::now(), ask.size());
+    // Nobody has to send a question to a model that is not there.
+    find(shared, name, version)?;
+    let ask =
+        question(shared, what, &body(sent, shared.settings.body_max, shared.settings.read_timeout).await?)?;
+    // While the body came the model may have been replaced: the question has arrived now.
+    let model = find(shared, name, version)?;
+    model.model.check(&ask).map_err(Problem::Asked)?;
+    let begin = Instant::now();
+    let size = if let Ask::Rows(rows) = &ask { rows.len() } else { ask.size() };
     let mut taken = shared.workers.submit(&model.model, ask).map_err(|refused| match refused {
         Refused::Overloaded(it) => Problem::Overloaded(it.to_string()),
         Refused::Closing => Problem::Stopping,

@@ -4,7 +4,7 @@ use crate::counters::Counters;
 use crate::routes;
 use crate::shelf::Shelf;
 use crate::workers::Workers;
-use ecosystem_forecast::serve::ModelLoader;
+use ecosystem_forecast::serve::{Ask, ModelLoader};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
@@ -45,17 +45,20 @@ pub struct Settings {
     pub levels_max: usize,
     /// Questions that may wait; more are refused. 256.
     pub waiting_max: usize,
-    /// Rows and steps that may wait. 262,144.
+    /// Rows (wide ones count by their values) and steps that may wait, by [`Ask::size`]; at least what one question may ask.
+    /// 262,144.
     pub waiting_size_max: usize,
     /// Questions that are answered together: a quick one may have to wait for the slowest of so many. 64.
     pub batch_max: usize,
-    /// For the head of a request, and again for its body; also how long an idle connection is kept. 5 s.
+    /// For the head of a request, and again for the body of a question; also how long an idle connection is kept. 5 s.
     pub read_timeout: Duration,
+    /// For the body of a model. 60 s: 64 MiB at 9 Mbit/s.
+    pub load_timeout: Duration,
     /// From when a question has arrived until it is answered. 5 s.
     pub answer_timeout: Duration,
     /// How long a connection is used. 5 min.
     pub connection_timeout: Duration,
-    /// How long a stop waits for answers that are on their way. 10 s.
+    /// How long a stop waits for answers that are on their way; one that is longer ends by itself, for nobody. 10 s.
     pub grace: Duration,
 }
 
@@ -77,6 +80,7 @@ impl Default for Settings {
             waiting_size_max: 1 << 18,
             batch_max: 64,
             read_timeout: Duration::from_secs(5),
+            load_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(5),
             connection_timeout: Duration::from_secs(300),
             grace: Duration::from_secs(10),
@@ -84,10 +88,54 @@ impl Default for Settings {
     }
 }
 
+/// More than a machine has file handles for.
+const MOST_PLACES: usize = 1 << 20;
+/// A time to which a clock can still be moved on.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
+impl Settings {
+    /// Refuses what would make a server that answers nothing, or breaks.
+    fn check(&self) -> Result<(), StartError> {
+        let demand = |holds: bool, name: &'static str, expected: &'static str| {
+            if holds { Ok(()) } else { Err(StartError::Setting { name, expected }) }
+        };
+        demand(self.threads <= 1 << 10, "threads", "0 to 1,024")?;
+        for (places, name) in [(self.connections_max, "connections_max"), (self.loads_max, "loads_max")] {
+            demand((1..=MOST_PLACES).contains(&places), name, "1 to 1,048,576")?;
+        }
+        for (count, name) in [(self.waiting_max, "waiting_max"), (self.batch_max, "batch_max")] {
+            demand(count > 0, name, "at least 1")?;
+        }
+        // A value takes two bytes at least.
+        let values = (self.body_max / 2).div_ceil(Ask::VALUES_OF_ROW);
+        let forecast = self.horizon_max.saturating_mul(self.levels_max.saturating_add(1));
+        let one = self.rows_max.max(values).max(forecast);
+        let expected = "at least rows_max, body_max / 128 and horizon_max times (1 + levels_max): what one question may ask";
+        demand(self.waiting_size_max >= one, "waiting_size_max", expected)?;
+        for (time, name) in [
+            (self.read_timeout, "read_timeout"),
+            (self.load_timeout, "load_timeout"),
+            (self.answer_timeout, "answer_timeout"),
+            (self.connection_timeout, "connection_timeout"),
+        ] {
+            demand(!time.is_zero() && time <= LONGEST, name, "more than 0 and at most 366 days")?;
+        }
+        demand(self.grace <= LONGEST, "grace", "at most 366 days")
+    }
+}
+
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// A setting with which it would answer nothing, or break.
+    #[error("setting `{name}`: expected {expected}")]
+    Setting {
+        /// Name of the setting.
+        name: &'static str,
+        /// What would have been accepted.
+        expected: &'static str,
+    },
     /// The address is taken or not ours.
     #[error("cannot listen on {address}: choose another address or port")]
     Listen {
@@ -114,7 +162,7 @@ pub(crate) struct Shared {
     pub(crate) workers: Arc<Workers>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) connections: Arc<Semaphore>,
-    pub(crate) loads: Semaphore,
+    pub(crate) loads: Arc<Semaphore>,
 }
 
 /// A running server. It [stops](Self::stop) with the value.
@@ -128,8 +176,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens, and serves from threads of its own.
+    /// Listens, and serves from threads of its own. It may be called anywhere, also in a runtime of tokio's.
     pub fn start(settings: Settings, loader: Arc<dyn ModelLoader>) -> Result<Self, StartError> {
+        settings.check()?;
+        aside(|| Self::begin(settings, loader)).unwrap_or_else(|reason| Err(StartError::Threads { reason }))
+    }
+
+    fn begin(settings: Settings, loader: Arc<dyn ModelLoader>) -> Result<Self, StartError> {
         let no_threads = |reason: String| StartError::Threads { reason };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
         let pool = pool.map_err(|e| no_threads(e.to_string()))?;
@@ -145,7 +198,7 @@ impl Server {
             workers: Arc::new(workers),
             counters: Arc::default(),
             connections: Arc::new(Semaphore::new(settings.connections_max)),
-            loads: Semaphore::new(settings.loads_max),
+            loads: Arc::new(Semaphore::new(settings.loads_max)),
             settings,
         });
         let (workers, counters) = (Arc::clone(&shared.workers), Arc::clone(&shared.counters));
@@ -162,27 +215,53 @@ impl Server {
         self.address
     }
 
-    /// Accepts nothing more, answers what it has taken, and ends; waits for that as long as the settings say. Requests that
-    /// come on open connections meanwhile are answered, and these closed.
+    /// Accepts nothing more, answers what it has taken, and ends. Idle connections are closed at once, those with a request
+    /// whose head was read after its answer.
+    ///
+    /// It blocks until then, at most for [`grace`](Settings::grace) and a second. What is being computed after that goes on by
+    /// itself and for nobody: a model that answers cannot be interrupted. To drop the server is the same.
     pub fn stop(mut self) {
         self.end();
     }
 
     fn end(&mut self) {
-        let Some(runtime) = self.runtime.take() else { return };
-        self.stop.send_replace(true);
-        let all = u32::try_from(self.shared.settings.connections_max).unwrap_or(u32::MAX);
-        let (connections, grace) = (Arc::clone(&self.shared.connections), self.shared.settings.grace);
-        // All permits are back when all conversations are over.
-        let over = async { drop(tokio::time::timeout(grace, connections.acquire_many(all)).await) };
-        runtime.block_on(over);
-        self.shared.workers.close();
-        if let Some(workers) = self.workers.take() {
-            // It has caught what may panic.
-            drop(workers.join());
+        let mut runtime = self.runtime.take();
+        if runtime.is_none() {
+            return;
         }
-        runtime.shutdown_timeout(Duration::from_secs(1));
+        self.stop.send_replace(true);
+        let (shared, workers) = (&self.shared, self.workers.take());
+        let ended =
+            aside(|| runtime.take().into_iter().for_each(|it| wind_down(it, shared, workers.as_ref())));
+        if ended.is_err() {
+            // No thread to wait on: at once, then.
+            self.shared.workers.close();
+            runtime.into_iter().for_each(Runtime::shutdown_background);
+        }
     }
+}
+
+/// Does what blocks on a thread of its own: tokio panics when it is done on a thread of a runtime, and the caller's may be one.
+fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, work).map_err(|e| e.to_string())?;
+        thread.join().map_err(|_| "one of them broke".to_owned())
+    })
+}
+
+/// Waits for what is under way, within the grace, and ends the rest.
+fn wind_down(runtime: Runtime, shared: &Shared, workers: Option<&JoinHandle<()>>) {
+    let (begin, grace) = (Instant::now(), shared.settings.grace);
+    let all = u32::try_from(shared.settings.connections_max).unwrap_or(u32::MAX);
+    // All permits are back when all conversations are over.
+    runtime.block_on(async { drop(tokio::time::timeout(grace, shared.connections.acquire_many(all)).await) });
+    shared.workers.close();
+    // A batch that was begun cannot be interrupted: its thread ends after it, whether somebody waits or not.
+    while begin.elapsed() < grace && workers.is_some_and(|it| !it.is_finished()) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // Conversations that are left end here, and take back what they asked and nobody has begun.
+    runtime.shutdown_timeout(Duration::from_secs(1));
 }
 
 impl Drop for Server {
