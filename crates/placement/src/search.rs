@@ -26,7 +26,8 @@ const CYCLE_MOVES: f64 = 120.0;
 const WHOLE: f64 = 0.5;
 
 /// Where the temperature begins when it falls once, on problems with edges that were placed from nothing: a hot search
-/// would take apart what belongs together, and the one fall of a large problem does not find it again.
+/// would take apart what belongs together, and the one fall of a large problem does not find it again. Of 0.4, 0.5, 0.6
+/// and 0.7 the middle ones were best on generated stacks, with little between them.
 const LATE: f64 = 0.6;
 
 /// A search that runs in slices, for hosts with a deadline.
@@ -72,8 +73,8 @@ impl<'p> Search<'p> {
     }
 
     /// Like [`new`](Self::new), with the workers' first assignment: the host of each item. Items without an entry or with a
-    /// host that does not exist go where they add least. The temperature still falls from hot to cold by progress: a host
-    /// that wants to keep most of the start begins [`step_at`](Self::step_at) late.
+    /// host that does not exist go where they add least. If most items have an entry, the temperature still falls from hot to
+    /// cold by progress: a host that wants to keep most of the start begins [`step_at`](Self::step_at) late.
     pub fn starting_at(problem: &'p Problem, settings: &Settings, start: &[u32]) -> Self {
         Self::prepare(problem, settings, start, lower_bound(&problem.dense, settings.bound_nodes()))
     }
