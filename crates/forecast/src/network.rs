@@ -7,7 +7,9 @@
 //! - **transit**: client latency less server latency, by median and spread of the past. The spread is the largest of 1.4826 · MAD,
 //!   a third of the distance from the median to the 95 % quantile, and a share of the usual client latency, since edges with few calls have few
 //!   values of latency and jump between them;
-//! - **loss**: failed requests, by the tail of a count whose rate is learnt ([`CountTail`]);
+//! - **loss**: failed requests, by the tail of a count whose rate is learnt ([`CountTail`]) and is never thought to be known to better than a
+//!   tenth of itself, since shares of failures vary by more than chance. What is usual ended half of `past` ago, alarms included: a share
+//!   that has risen for good is told for as long and then usual, as a latency is whose median has moved;
 //! - **bytes** per request, like transit but on both sides.
 //!
 //! An alarm is a deviation in two of the last three rows: one row of few calls says little. [`blame`] then names the end that has the
@@ -27,14 +29,19 @@ use std::collections::VecDeque;
 #[expect(clippy::exhaustive_structs, reason = "plain input")]
 pub struct EdgeSample {
     /// Latency that the caller measured (any quantile), in seconds or any other unit.
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::unknown"))]
     pub client: f64,
     /// The same quantile of the callee's, in the same unit.
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::unknown"))]
     pub server: f64,
     /// Requests.
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::unknown"))]
     pub requests: f64,
     /// Failed ones, lost ones included.
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::unknown"))]
     pub failed: f64,
     /// Bytes both ways.
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::unknown"))]
     pub bytes: f64,
 }
 
@@ -125,12 +132,51 @@ impl Past {
         quantile_sorted(&self.sorted, 0.5)
     }
 
-    /// Spread: MAD, or a third of the reach of the upper (and lower) tail where that is larger.
-    fn spread(&self, center: f64) -> f64 {
+    /// Spread: MAD, or a third of the reach of the upper tail (of the longer one for `both`) where that is larger.
+    fn spread(&self, center: f64, both: bool) -> f64 {
         let mut distances: Vec<f64> = self.sorted.iter().map(|v| (v - center).abs()).collect();
         let mad = crate::stats::median_in_place(&mut distances);
-        let reach = quantile_sorted(&self.sorted, 0.95) - center;
+        let mut reach = quantile_sorted(&self.sorted, 0.95) - center;
+        if both {
+            reach = reach.max(center - quantile_sorted(&self.sorted, 0.05));
+        }
         (1.482_602_218_505_602 * mad).max(reach / 3.0)
+    }
+}
+
+/// Shape of what is known of a share of failures at most: a standard deviation of a tenth of the share. Counts of millions of requests
+/// would make it known to parts in a thousand, and every day and night another fault.
+const SURE: f64 = 100.0;
+/// Part of it that one row can make up, so that a burst of many failures is not the next usual share.
+const ROW: f64 = 0.1;
+
+/// Failed requests of an edge.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Loss {
+    usual: CountTail,
+    /// Failed and all requests of rows that are too young to be usual, oldest first.
+    young: VecDeque<(u64, f64)>,
+    /// Rows with requests.
+    seen: usize,
+}
+
+impl Loss {
+    fn push(&mut self, failed: u64, requests: f64, settings: &EdgeSettings) -> Off {
+        let verdict = self.usual.judge(failed, requests);
+        let judged = self.seen >= settings.learn;
+        self.seen = self.seen.saturating_add(1);
+        // While learning, what was seen counts at once and in full.
+        let (lag, row) = if judged { (settings.past / 2, ROW * SURE) } else { (0, SURE) };
+        self.young.push_back((failed, requests));
+        while self.young.len() > lag
+            && let Some((failed, requests)) = self.young.pop_front()
+        {
+            self.usual.learn_discounted(failed, requests, row, SURE);
+        }
+        // In decades of probability; a tail of 0 counts as the smallest number there is.
+        let ratio = verdict.tail.max(f64::MIN_POSITIVE).ln() / settings.tail.ln();
+        (judged && verdict.tail < settings.tail).then_some((ratio, failed as f64, verdict.expected))
     }
 }
 
@@ -141,13 +187,12 @@ struct Edge {
     transit: Past,
     client: Past,
     bytes: Past,
-    failed: CountTail,
-    seen: usize,
+    loss: Loss,
     /// Which of the last rows deviated, newest in the lowest bit: transit, loss, bytes.
     lately: [u8; 3],
 }
 
-/// Judges all edges row by row. Memory: 6 · `past` numbers for each edge; a row costs O(edges · past).
+/// Judges all edges row by row. Memory: 7 · `past` numbers for each edge; a row costs O(edges · past).
 ///
 /// # Example
 /// ```
@@ -206,13 +251,13 @@ impl EdgeMonitor {
         if !(settings.tail > 0.0 && settings.tail < 1.0) {
             return refuse("tail", settings.tail, "between 0 and 1");
         }
-        // As if half a request of a thousand had failed: replaced by the edge's own share before it is judged.
+        // As if half a request of a thousand had failed before: by this an edge is judged as long as it has had few requests,
+        // and outweighed by thousands of requests or a handful of failures of its own.
         let edge = Edge {
             transit: Past::default(),
             client: Past::default(),
             bytes: Past::default(),
-            failed: CountTail::new(0.5, 1000.0)?,
-            seen: 0,
+            loss: Loss { usual: CountTail::new(0.5, 1000.0)?, young: VecDeque::new(), seen: 0 },
             lately: [0; 3],
         };
         Ok(Self { settings, edges: vec![edge; edges] })
@@ -251,7 +296,7 @@ impl Edge {
         let ready = |past: &Past| past.recent.len() >= settings.learn;
         let off = |past: &Past, value: f64, level: f64, both: bool| -> Off {
             let center = past.median();
-            let spread = past.spread(center).max(settings.floor * level.abs()).max(1e-12);
+            let spread = past.spread(center, both).max(settings.floor * level.abs()).max(1e-12);
             let distance = (value - center) / (settings.limit * spread);
             let distance = if both { distance.abs() } else { distance };
             (distance >= 1.0).then_some((distance, value, center))
@@ -271,26 +316,16 @@ impl Edge {
         if usable(size) {
             self.bytes.learn(size, settings.past);
         }
-        let mut lost = None;
-        if let (Some(failed), true) = (count(sample.failed), usable(sample.requests)) {
-            let verdict = self.failed.judge(failed, sample.requests);
-            if self.seen >= settings.learn && verdict.tail < settings.tail {
-                // In decades of probability; a tail of 0 counts as the smallest number there is.
-                let ratio = verdict.tail.max(f64::MIN_POSITIVE).ln() / settings.tail.ln();
-                lost = Some((ratio, failed as f64, verdict.expected));
-            } else {
-                // What was judged a fault would make the next one usual.
-                self.failed.learn(failed, sample.requests);
-            }
-            self.seen = self.seen.saturating_add(1);
-        }
+        // A row without requests says nothing of the share that fails.
+        let requests = Some(sample.requests).filter(|r| *r > 0.0 && usable(*r));
+        let lost = count(sample.failed).zip(requests).and_then(|(f, r)| self.loss.push(f, r, settings));
         [(EdgeSign::Transit, slow), (EdgeSign::Loss, lost), (EdgeSign::Bytes, large)]
     }
 }
 
 /// Ends of edges by how much speaks against them, worst first: the mean over the edges in which they are called, or over those in which they
 /// call, of `ln(1 + severity)`, whichever is larger; findings of bytes count as nothing. `calls`: (caller, callee). Ends that no
-/// finding concerns are left out; findings of edges that are not there are ignored. O(edges + findings).
+/// finding concerns are left out; findings of edges that are not there are ignored. O(ends · edges + findings).
 pub fn blame(calls: &[(usize, usize)], findings: &[EdgeFinding]) -> Vec<(usize, f64)> {
     let mut weight = vec![0.0_f64; calls.len()];
     for finding in findings.iter().filter(|f| f.sign != EdgeSign::Bytes) {
@@ -356,6 +391,63 @@ mod tests {
             "the callee is slow itself"
         );
         assert_eq!(signs(EdgeSample::latencies(f64::NAN, f64::NAN)), []);
+    }
+
+    /// Rows of so many requests and failures that are found to be a loss.
+    fn losses(monitor: &mut EdgeMonitor, rows: impl Iterator<Item = (f64, f64)>) -> Vec<usize> {
+        let mut lost = |(requests, failed)| {
+            let sample = EdgeSample { requests, failed, ..EdgeSample::latencies(f64::NAN, f64::NAN) };
+            !monitor.step(&[sample]).unwrap().is_empty()
+        };
+        rows.enumerate().filter_map(|(t, row)| lost(row).then_some(t)).collect()
+    }
+
+    #[test]
+    fn a_share_of_failures_that_has_risen_for_good_is_told_for_a_while_and_then_usual() {
+        for (requests, before, after) in [(500.0, 1.0, 20.0), (1e6, 9_000.0, 500_000.0)] {
+            let mut monitor = EdgeMonitor::new(1, EdgeSettings::default()).unwrap();
+            assert!(losses(&mut monitor, std::iter::repeat_n((requests, before), 300)).is_empty());
+            let told = losses(&mut monitor, std::iter::repeat_n((requests, after), 1000));
+            assert_eq!(told[..100], (0..100).collect::<Vec<_>>(), "two hours of minutes");
+            assert!(told.last() < Some(&250), "{requests}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn days_and_nights_of_many_requests_and_a_burst_are_not_learnt_as_faults() {
+        let mut monitor = EdgeMonitor::new(1, EdgeSettings::default()).unwrap();
+        let share = |t: usize| if t / 720 % 2 == 0 { 9_000.0 } else { 11_000.0 };
+        assert!(losses(&mut monitor, (0..14_400).map(|t| (1e6, share(t)))).is_empty());
+        // After ten minutes in which half of all failed, a tenth is still too much, two hours later as well.
+        let burst = (0..200).map(|t| (1e6, if t < 10 { 500_000.0 } else { 9_000.0 }));
+        assert_eq!(losses(&mut monitor, burst), (0..10).collect::<Vec<_>>());
+        assert_eq!(losses(&mut monitor, std::iter::once((1e6, 100_000.0))), [0]);
+    }
+
+    #[test]
+    fn an_edge_is_judged_after_rows_with_requests_only() {
+        let mut monitor = EdgeMonitor::new(1, EdgeSettings::default()).unwrap();
+        assert!(losses(&mut monitor, std::iter::repeat_n((0.0, 0.0), 100)).is_empty());
+        assert!(losses(&mut monitor, std::iter::repeat_n((500.0, 50.0), 100)).is_empty(), "as it always was");
+    }
+
+    #[test]
+    fn sizes_that_are_often_small_are_not_judged_by_the_large_ones() {
+        let mut rng = Pcg::new(6);
+        let mut monitor = EdgeMonitor::new(1, EdgeSettings::default()).unwrap();
+        for t in 0..400 {
+            let calm = row(&mut rng);
+            let bytes = if t % 10 == 9 { 500.0 * 100.0 } else { calm.bytes };
+            assert_eq!(monitor.step(&[EdgeSample { bytes, ..calm }]).unwrap(), [], "{t}");
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn samples_with_what_is_not_known_are_stored() {
+        let sample = EdgeSample::latencies(0.2, f64::NAN);
+        let back: EdgeSample = serde_json::from_str(&serde_json::to_string(&sample).unwrap()).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{sample:?}"), "NaN is not equal to itself");
     }
 
     #[test]

@@ -31,6 +31,20 @@ pub(crate) mod unbounded {
     }
 }
 
+/// A measurement that was not taken: NaN as absent.
+pub(crate) mod unknown {
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        (!value.is_nan()).then_some(*value).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+    }
+}
+
 /// A log likelihood that nobody computed: minus infinity as absent.
 pub(crate) mod unlikely {
     use super::{Deserialize, Deserializer, Serializer, unbounded};

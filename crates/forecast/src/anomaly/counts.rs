@@ -9,12 +9,23 @@
 //! that are acceptable.
 //!
 //! Page (1954), Biometrika 41; Lucas (1985), Counted data CUSUM's, Technometrics 27; Lorden (1971), Annals of Mathematical
-//! Statistics 42; Reynolds & Stoumbos (1999), A CUSUM chart for monitoring a proportion, Journal of Quality Technology 31.
+//! Statistics 42; Wilson & Hilferty (1931), The distribution of chi-square, PNAS 17 (tails of large counts); Reynolds & Stoumbos (1999), A CUSUM chart for monitoring a proportion, Journal of Quality Technology 31.
 
 use crate::error::{FitError, MAX_MAGNITUDE};
-use statrs::function::{beta::checked_beta_reg, gamma::checked_gamma_lr};
+use crate::stats::normal_cdf;
+use statrs::function::{beta::checked_beta_reg, gamma::checked_gamma_lr, gamma::checked_gamma_ur};
 
-/// `P(X ≥ count)` for a Poisson count with this mean (0 for a mean that is no number above 0 and a count above 0).
+/// Counts and shapes from which on the series of the gamma function take too long and lose their digits.
+const LARGE: f64 = 1e8;
+
+/// `P(G ≤ x)` of a Gamma variable with this shape, in standard deviations of the normal distribution (Wilson & Hilferty 1931): from
+/// [`LARGE`] on the error is below that of the series.
+fn gamma_deviate(shape: f64, x: f64) -> f64 {
+    3.0 * shape.sqrt() * ((x / shape).cbrt() - 1.0 + 1.0 / (9.0 * shape))
+}
+
+/// `P(X ≥ count)` for a Poisson count with this mean, 0 to 1: 0 for a mean that is no number above 0 and a count above 0, 1 for an infinite
+/// one. Where both are above 10⁸ by the normal approximation of Wilson and Hilferty.
 ///
 /// # Example
 /// ```
@@ -25,18 +36,41 @@ pub fn poisson_tail(count: u64, mean: f64) -> f64 {
     if count == 0 {
         return 1.0;
     }
-    if mean > 0.0 { checked_gamma_lr(count as f64, mean).unwrap_or(0.0) } else { 0.0 }
+    let count = count as f64;
+    match () {
+        () if mean == f64::INFINITY => 1.0,
+        () if mean > LARGE && count > LARGE => normal_cdf(gamma_deviate(count, mean)),
+        () if mean > 0.0 => checked_gamma_lr(count, mean).map_or(0.0, |p| p.clamp(0.0, 1.0)),
+        () => 0.0,
+    }
 }
 
-/// `P(X ≥ count)` for a negative binomial count with this mean and shape (variance `mean + mean² / shape`).
+/// `P(X ≥ count)` for a negative binomial count with this mean and shape (variance `mean + mean² / shape`), 0 to 1: 0 for a mean or shape that
+/// is no number above 0 and a count above 0, 1 for an infinite mean, Poisson for an infinite shape. Where the count is above 10⁸ and the mean
+/// above a million times the shape, it is the tail of the Gamma distributed rate alone.
 pub fn negative_binomial_tail(count: u64, mean: f64, shape: f64) -> f64 {
     if count == 0 {
         return 1.0;
     }
-    if mean > 0.0 && shape > 0.0 {
-        checked_beta_reg(count as f64, shape, mean / (mean + shape)).unwrap_or(0.0)
-    } else {
-        0.0
+    if !(mean > 0.0 && shape > 0.0) {
+        return 0.0;
+    }
+    let many = count as f64;
+    match () {
+        () if mean == f64::INFINITY => 1.0,
+        () if shape == f64::INFINITY => poisson_tail(count, mean),
+        // What the count adds to the spread of the rate is below a thousandth of it.
+        () if many > LARGE && mean > 1e6 * shape => {
+            let x = many / mean * shape;
+            if x > LARGE && shape > LARGE {
+                normal_cdf(-gamma_deviate(shape, x))
+            } else {
+                checked_gamma_ur(shape, x).map_or(0.0, |p| p.clamp(0.0, 1.0))
+            }
+        }
+        // Halves, so that the sum stays finite.
+        () => checked_beta_reg(many, shape, 0.5 * mean / (0.5 * mean + 0.5 * shape))
+            .map_or(0.0, |p| p.clamp(0.0, 1.0)),
     }
 }
 
@@ -59,7 +93,7 @@ pub struct CountVerdict {
 }
 
 /// Tail of a count under a rate that is learnt: the rate is Gamma distributed with shape and exposure of all seen so far, so the
-/// next count is negative binomial. 32 bytes, O(1) per count.
+/// next count is negative binomial. 16 bytes, O(1) per count.
 ///
 /// # Example
 /// ```
@@ -108,6 +142,21 @@ impl CountTail {
         }
     }
 
+    /// Learns a count as if there had been at most `row` events (found or expected), then forgets evenly what makes the shape larger than
+    /// `most`: the rate stays, and is known to `1/√most` of itself at best.
+    pub(crate) fn learn_discounted(&mut self, count: u64, exposure: f64, row: f64, most: f64) {
+        if !(exposure > 0.0 && exposure <= MAX_MAGNITUDE) {
+            return;
+        }
+        let events = count as f64;
+        let weight = (row / events.max(self.rate() * exposure)).min(1.0);
+        self.shape += weight * events;
+        self.exposure += weight * exposure;
+        let kept = (most / self.shape).min(1.0);
+        self.shape *= kept;
+        self.exposure *= kept;
+    }
+
     /// Judges, then learns.
     pub fn push(&mut self, count: u64, exposure: f64) -> CountVerdict {
         let verdict = self.judge(count, exposure);
@@ -141,7 +190,7 @@ pub fn height_for(samples: f64) -> f64 {
     samples.max(1.0).ln()
 }
 
-/// CUSUM of counts: has the rate risen `ratio`-fold? After an alarm the sum begins anew. 16 bytes, O(1).
+/// CUSUM of counts: has the rate risen `ratio`-fold? After an alarm the sum begins anew. 24 bytes, O(1).
 ///
 /// With exposure 1 and `λ` known this is Lucas's chart with reference value `(ratio − 1) λ / ln ratio`, in nats.
 ///
@@ -189,7 +238,7 @@ impl PoissonCusum {
     }
 }
 
-/// CUSUM of intervals that had events, whatever their number: have the odds risen `ratio`-fold? 16 bytes, O(1).
+/// CUSUM of intervals that had events, whatever their number: have the odds risen `ratio`-fold? 24 bytes, O(1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BernoulliCusum {
@@ -259,6 +308,42 @@ mod tests {
             assert!((found / wanted - 1.0).abs() < 1e-9, "{count} {mean} {shape}: {found} {wanted}");
         }
         assert_eq!((poisson_tail(0, 1.0), poisson_tail(3, 0.0)), (1.0, 0.0));
+    }
+
+    #[test]
+    fn tails_of_large_and_infinite_counts_are_probabilities() {
+        let infinite = f64::INFINITY;
+        assert_eq!((poisson_tail(3, infinite), negative_binomial_tail(3, infinite, 2.0)), (1.0, 1.0));
+        assert_eq!(negative_binomial_tail(3, 0.7, infinite), poisson_tail(3, 0.7));
+        assert_eq!((poisson_tail(3, f64::NAN), negative_binomial_tail(3, 1.0, f64::NAN)), (0.0, 0.0));
+        // The median of a Poisson count is its mean, and five standard deviations above it are as rare as those of a normal variable.
+        assert!((poisson_tail(10_000_000_000_000_000, 1e16) - 0.5).abs() < 1e-6);
+        let five = poisson_tail(10_000_000_500_000_000, 1e16);
+        assert!((five / 2.866_515_7e-7 - 1.0).abs() < 1e-3, "{five}");
+        // Both ways of counting agree where one takes over from the other.
+        for count in [89_971_540, 90_000_000, 90_047_434] {
+            let (exact, normal) =
+                (poisson_tail(count, 0.9e8), normal_cdf(gamma_deviate(count as f64, 0.9e8)));
+            assert!((exact / normal - 1.0).abs() < 1e-5, "{count}: {exact} {normal}");
+        }
+        for count in [61_540_000, 90_000_000, 137_430_000] {
+            let (mean, shape) = (0.9e8, 89.0);
+            let rate = checked_gamma_ur(shape, count as f64 / mean * shape).unwrap();
+            let p = 0.5 * mean / (0.5 * mean + 0.5 * shape);
+            let exact = checked_beta_reg(count as f64, shape, p).unwrap();
+            assert!((exact / rate - 1.0).abs() < 1e-4, "{count}: {exact} {rate}");
+        }
+        for (count, mean) in [(u64::MAX, 1.0), (1, 1e300), (u64::MAX, 1e19), (1, f64::MIN_POSITIVE)] {
+            for tail in [poisson_tail(count, mean), negative_binomial_tail(count, mean, 0.5)] {
+                assert!((0.0..=1.0).contains(&tail), "{count} {mean}: {tail}");
+            }
+        }
+    }
+
+    #[test]
+    fn charts_and_tails_are_as_small_as_they_say() {
+        assert_eq!(size_of::<CountTail>(), 16);
+        assert_eq!((size_of::<PoissonCusum>(), size_of::<BernoulliCusum>()), (24, 24));
     }
 
     #[test]
