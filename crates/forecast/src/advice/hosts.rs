@@ -4,7 +4,7 @@
 //! demand that it takes from one host to the other. So that is what a move promises, and only moves that can keep it are
 //! recommended: those of machines whose demand of every known day was that of the day before within `precise`. The bounds are the
 //! smallest and largest of these ratios (with `n` of them a level of `1 − 2/(n + 1)` if days are alike; Vovk et al. 2005). Contention is what a move is
-//! for: its lower bound of relief, the mean over days less 1.383 standard errors (Student's 90 % with ten days), must be above zero.
+//! for: its lower bound of relief, the mean over days less the 90 % quantile of Student's t for as many days in standard errors, must be above zero.
 
 use super::{Recommendation, succession};
 use crate::error::{FitError, MAX_MAGNITUDE};
@@ -28,7 +28,8 @@ pub struct DayLoad {
     pub mean: f64,
     /// Lower bound.
     pub lower: f64,
-    /// Upper bound.
+    /// Upper bound; infinite after a day without any demand.
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::unbounded"))]
     pub upper: f64,
 }
 
@@ -37,9 +38,16 @@ impl DayLoad {
     fn of(load: &[f64], steps_per_day: usize) -> Self {
         let days: Vec<f64> = load.rchunks_exact(steps_per_day).rev().map(crate::stats::mean).collect();
         let mean = days.last().copied().unwrap_or(0.0);
-        let ratios = || days.windows(2).map(|d| if d[0] > 0.0 { d[1] / d[0] } else { f64::INFINITY });
+        let ratio = |d: &[f64]| match () {
+            () if d[0] > 0.0 => d[1] / d[0],
+            () if d[1] > 0.0 => f64::INFINITY,
+            () => 1.0, // nothing after nothing
+        };
+        let ratios = || days.windows(2).map(ratio);
         let lower = mean * ratios().fold(f64::INFINITY, f64::min).min(1.0);
-        Self { mean, lower, upper: mean * ratios().fold(1.0, f64::max) }
+        // Without demand a ratio says nothing: 0 · ∞ is no bound.
+        let upper = if mean > 0.0 { mean * ratios().fold(1.0, f64::max) } else { mean };
+        Self { mean, lower, upper }
     }
 
     /// Whether both bounds are within a share of the mean.
@@ -107,6 +115,7 @@ pub struct Balance {
     pub sure: f64,
     /// Largest relative change of the machine's demand from one known day to the next, above 0 (default 0.1): moves of more
     /// changeable machines would promise what they may not keep. Infinite for any machine, with bounds that say how little is known.
+    #[cfg_attr(feature = "serde", serde(with = "crate::stored::unbounded"))]
     pub precise: f64,
 }
 
@@ -252,12 +261,21 @@ impl Balance {
     }
 }
 
-/// Mean less 1.383 standard errors.
+/// 90 % quantile of Student's t by degrees of freedom, from 1 on.
+const T90: [f64; 10] = [3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415, 1.397, 1.383, 1.372];
+
+/// The same for any number of days; with more than eleven the normal quantile and 0.9 over the degrees, at most 0.003 too much.
+fn t90(days: usize) -> f64 {
+    let degrees = days.saturating_sub(1).max(1);
+    T90.get(degrees - 1).copied().unwrap_or_else(|| 1.282 + 0.9 / degrees as f64)
+}
+
+/// Mean less the 90 % quantile of Student's t in standard errors.
 fn lower_bound(gains: &[f64]) -> f64 {
     let n = gains.len() as f64;
     let mean = crate::stats::mean(gains);
     let squares: f64 = gains.iter().map(|g| (g - mean) * (g - mean)).sum();
-    mean - 1.383 * (squares / (n - 1.0).max(1.0) / n).sqrt()
+    mean - t90(gains.len()) * (squares / (n - 1.0).max(1.0) / n).sqrt()
 }
 
 fn reason(relief: &Relief, often: f64, share: f64) -> String {
@@ -329,6 +347,31 @@ mod tests {
         assert_eq!(Balance::new(24).advise(&tight).unwrap(), None);
         let told = any.advise(&tight).unwrap().unwrap();
         assert!(told.action.moved.lower < 11.0 && told.action.moved.upper > 800.0, "{told:?}");
+    }
+
+    #[test]
+    fn days_without_demand_have_bounds_that_are_numbers_and_are_stored() {
+        let of = |days: &[f64]| DayLoad::of(&days.iter().flat_map(|v| [*v; 4]).collect::<Vec<_>>(), 4);
+        let none = DayLoad { mean: 0.0, lower: 0.0, upper: 0.0 };
+        assert_eq!((of(&[0.0, 0.0, 0.0]), of(&[0.0, 3.0, 0.0])), (none, none));
+        let idle = of(&[0.0, 0.0, 3.0]);
+        assert!(idle.lower <= 3.0 && idle.upper == f64::INFINITY, "{idle:?}");
+        #[cfg(feature = "serde")]
+        {
+            let any = Balance { precise: f64::INFINITY, ..Balance::new(24) };
+            let stored = (idle, any);
+            let text = serde_json::to_string(&stored).unwrap();
+            assert_eq!(serde_json::from_str::<(DayLoad, Balance)>(&text).unwrap(), stored);
+        }
+    }
+
+    #[test]
+    fn few_days_are_less_sure_than_many() {
+        // Mean 1.4, standard error 0.833: above zero by the quantile of ten days, not by that of three.
+        assert!(lower_bound(&[0.2, 1.0, 3.0]) < 0.0);
+        assert!(lower_bound(&[0.2, 1.0, 3.0].repeat(3)) > 0.0);
+        // Tables of Student's t: 1.363 for 11 degrees, 1.310 for 30.
+        assert!((t90(12) - 1.363).abs() < 0.003 && (t90(31) - 1.310).abs() < 0.003);
     }
 
     #[test]

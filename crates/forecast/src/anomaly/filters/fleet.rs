@@ -20,20 +20,22 @@ fn events(sizes: &Sizes, height: f64, quiet: usize) -> usize {
     count
 }
 
-/// Lowest height from which on there are at most so many events on the whole fleet.
-fn lowest(fleet: &[Sizes], most: f64, quiet: usize) -> f64 {
+/// Lowest height from which on there are at most so many events on the whole fleet; `None` when there are more at the highest one that is tried.
+fn lowest(fleet: &[Sizes], most: f64, quiet: usize) -> Option<f64> {
     let height = |step: i32| LOWEST * 1.05_f64.powi(step);
     let quiet_enough =
         |step: &i32| fleet.iter().map(|s| events(s, height(*step), quiet)).sum::<usize>() as f64 <= most;
     // From above: below the first height that is too low, merging could make counts smaller again.
     let too_low = (0..=STEPS).rev().find(|step| !quiet_enough(step));
-    height(too_low.map_or(0, |step| step + 1))
+    let step = too_low.map_or(0, |step| step + 1);
+    (step <= STEPS).then(|| height(step))
 }
 
 impl FilterSettings {
     /// Heights of level and scatter at which each of the two filters raises one alarm in `days` days of a series, counted on series
     /// without labels of machines of the same kind: one machine's fortnight does not tell how high its next burst is, those of
-    /// a hundred machines do. The other settings stay. O(rows of all series · 100).
+    /// a hundred machines do. The other settings stay. An error when even at the highest height that is tried, 65, there are more alarms: then
+    /// fewer days must do. O(rows of all series · 100).
     pub fn with_heights_of(mut self, fleet: &[&[f64]], days: f64) -> Result<Self, FitError> {
         self.check()?;
         if !(days > 0.0 && days.is_finite()) {
@@ -63,8 +65,10 @@ impl FilterSettings {
         }
         let most = rows as f64 / self.rows_per_day as f64 / days;
         let quiet = self.quiet_days * super::BLOCKS.min(self.rows_per_day);
-        self.level = lowest(&level, most, quiet);
-        self.scatter = lowest(&scatter, most, quiet);
+        let expected = "so few days that heights up to 65 suffice";
+        let too_rare = FitError::Setting { name: "days", value: days, expected };
+        self.level = lowest(&level, most, quiet).ok_or_else(|| too_rare.clone())?;
+        self.scatter = lowest(&scatter, most, quiet).ok_or(too_rare)?;
         Ok(self)
     }
 }
@@ -108,7 +112,16 @@ mod tests {
             })
             .sum();
         let expected = 12.0 * 17.0 / 30.0;
+        assert!(alarms >= 1, "heights that nothing reaches give fewer alarms than were asked for");
         assert!((alarms as f64) < 2.5 * expected, "{alarms} alarms, about {expected} asked for");
+    }
+
+    #[test]
+    fn a_height_is_given_only_if_it_was_tried() {
+        assert_eq!(lowest(&[vec![1e3]], 1.0, 0), Some(LOWEST));
+        assert_eq!(lowest(&[vec![1e3]], 0.5, 0), None, "no height that is tried is above 1,000");
+        let height = lowest(&[vec![60.0]], 0.5, 0).unwrap();
+        assert!((60.0..66.0).contains(&height), "{height}");
     }
 
     #[test]

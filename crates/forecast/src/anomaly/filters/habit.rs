@@ -23,9 +23,8 @@ struct Block {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Habit {
-    /// Blocks of a day, rows of a block, rows of a day.
+    /// Blocks of a day, rows of a day.
     blocks: usize,
-    width: usize,
     day: usize,
     /// Blocks that are over, oldest first.
     past: VecDeque<Block>,
@@ -42,7 +41,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 impl Habit {
     pub(super) fn new(blocks: usize, day: usize) -> Self {
         let past = VecDeque::new();
-        Self { blocks, width: day / blocks, day, past, open: Vec::new(), usual: None, scale: None }
+        Self { blocks, day, past, open: Vec::new(), usual: None, scale: None }
     }
 
     /// What is usual in the block that is open and the scatter around it, if known.
@@ -50,13 +49,13 @@ impl Habit {
         self.usual.zip(self.scale)
     }
 
-    /// Learns a value, NaN for missing; true when a block ends with it. Rows that are left over belong to the last block of the day.
+    /// Learns a value, NaN for missing; true when a block ends with it. Where rows do not divide evenly, blocks differ by one row.
     pub(super) fn learn(&mut self, row: usize, value: f64) -> bool {
         if !value.is_nan() {
             self.open.push(value);
         }
-        let (in_day, next) = (row % self.day, row % self.day + 1);
-        let ends = next == self.day || (next % self.width == 0 && in_day / self.width + 1 < self.blocks);
+        let in_day = row % self.day;
+        let ends = (in_day + 1) * self.blocks / self.day != in_day * self.blocks / self.day;
         if ends {
             self.close();
         }
@@ -118,7 +117,7 @@ mod tests {
         for row in 0..3000 {
             if row > 900 {
                 let (usual, scale) = habit.usual().unwrap();
-                assert!((usual - value(row)).abs() < 13.0 || row % 300 >= 280, "{row} {usual}");
+                assert!((usual - value(row)).abs() < 16.0, "{row} {usual}");
                 assert!(scale > 0.5 && scale < 30.0, "{scale}");
             }
             closed += usize::from(habit.learn(row, value(row)));
@@ -128,15 +127,36 @@ mod tests {
     }
 
     #[test]
-    fn missing_days_leave_the_habit_as_it_was() {
+    fn blocks_of_a_day_differ_by_one_row_at_most() {
+        for (day, least) in [(72, 1), (95, 1), (288, 6), (1000, 20)] {
+            let mut habit = Habit::new(48, day);
+            let ends: Vec<usize> = (0..day).filter(|row| habit.learn(*row, 1.0)).collect();
+            let widths: Vec<usize> =
+                std::iter::once(ends[0] + 1).chain(ends.windows(2).map(|e| e[1] - e[0])).collect();
+            assert!(widths.len() == 48 && ends[47] == day - 1, "{day}: {ends:?}");
+            assert!(widths.iter().all(|w| (least..=least + 1).contains(w)), "{day}: {widths:?}");
+        }
+    }
+
+    #[test]
+    fn a_habit_outlasts_missing_days_but_not_a_week_of_them() {
         let mut habit = Habit::new(24, 24);
+        let value = |row: usize| (row % 24 + row % 2) as f64;
         (0..240).for_each(|row| {
-            habit.learn(row, (row % 24 + row % 2) as f64);
+            habit.learn(row, value(row));
         });
-        let before = habit.usual().unwrap();
-        (240..24 * 30).for_each(|row| {
+        for row in 240..288 {
+            let (usual, scale) = habit.usual().unwrap();
+            assert!((usual - value(row)).abs() < 3.5 && scale > 0.0, "{row}: {usual}");
+            habit.learn(row, f64::NAN);
+        }
+        (288..240 + 24 * 9).for_each(|row| {
             habit.learn(row, f64::NAN);
         });
-        assert!(habit.usual().is_none_or(|now| now.0.is_finite() && before.0.is_finite()));
+        assert_eq!(habit.usual(), None, "nothing is known of the last eight days");
+        (456..456 + 72).for_each(|row| {
+            habit.learn(row, value(row));
+        });
+        assert!((habit.usual().unwrap().0 - value(528)).abs() < 3.5);
     }
 }

@@ -112,7 +112,7 @@ pub struct FilterVerdict {
 ///
 /// - *shift*: mean of half a day of residuals, clipped at 8, against its median of the last ten days;
 /// - *scatter*: mean of a day of `ln(0.1 + |step| / scatter)`, against its median and spread of the last ten days;
-/// - *stuck*: run of equal values.
+/// - *stuck*: run of equal values; missing rows in it are not counted.
 ///
 /// Unusual is what exceeds both the height, the same for all series, and the record of the series itself in the four weeks before the last day
 /// by a factor. What stays unusual is one event however long it lasts, and so is what comes back within `quiet_days`.
@@ -140,8 +140,8 @@ pub struct MatchedFilters {
     level: Reference,
     scatter: Reference,
     run: Reference,
-    /// Last value that was there, and how many rows it has stood.
-    last: f64,
+    /// Last value that was there, and in how many rows since it was there again: a missing row neither counts nor ends a run.
+    last: Option<f64>,
     equal: usize,
     row: usize,
     /// Row in which some filter was above its height for the last time.
@@ -164,7 +164,7 @@ impl MatchedFilters {
             level: Reference::new((blocks / 2).max(1), (blocks / 4).max(1)),
             scatter: Reference::new(blocks, (blocks / 4).max(1)),
             run: Reference::new(1, (blocks / 4).max(1)),
-            last: f64::NAN,
+            last: None,
             equal: 0,
             row: 0,
             above: None,
@@ -179,15 +179,19 @@ impl MatchedFilters {
     pub fn push(&mut self, value: f64) -> FilterVerdict {
         let value = if value.abs() <= crate::error::MAX_MAGNITUDE { value } else { f64::NAN };
         let day = self.settings.rows_per_day;
-        let step = value - self.last;
-        self.equal = if step == 0.0 { self.equal + 1 } else { 0 };
-        self.last = value;
+        let step = self.last.map_or(f64::NAN, |last| value - last);
+        let there = !value.is_nan();
+        if there {
+            self.equal = if step == 0.0 { self.equal + 1 } else { 0 };
+            self.last = Some(value);
+        }
         let warm = self.row >= WARM_UP * day;
         if let Some((usual, scale)) = self.habit.usual() {
             self.level.take(((value - usual) / scale).clamp(-CLIP, CLIP));
             self.scatter.take((0.1 + step.abs() / scale).ln());
         }
-        let hours = self.equal as f64 * 24.0 / day as f64;
+        // A row without a value says nothing of a run, however long it was before.
+        let hours = if there { self.equal as f64 * 24.0 / day as f64 } else { 0.0 };
         self.run.learn_size(hours);
         if self.habit.learn(self.row, value) {
             self.judge_block(warm);
@@ -281,9 +285,11 @@ mod tests {
         let values =
             series(7, |t, wave, noise| if t % 50 == 0 { f64::NAN } else { wave + 2.0 * noise + 9.0 });
         let mut whole = MatchedFilters::new(FilterSettings::default()).unwrap();
-        values[..3000].iter().for_each(|v| {
+        // Saved right after a missing row.
+        values[..4133].iter().for_each(|v| {
             whole.push(*v);
         });
+        assert!(values[4132].is_nan());
         #[cfg(feature = "serde")]
         let mut part: MatchedFilters = {
             let text = serde_json::to_string(&whole).unwrap();
@@ -292,10 +298,29 @@ mod tests {
         };
         #[cfg(not(feature = "serde"))]
         let mut part = whole.clone();
-        for v in &values[3000..] {
+        for v in &values[4133..] {
             assert_eq!(whole.push(*v), part.push(*v));
         }
         assert!(whole.push(f64::INFINITY).strength.is_finite());
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn a_filter_that_has_seen_nothing_is_saved_as_well() {
+        let fresh = MatchedFilters::new(FilterSettings::default()).unwrap();
+        let text = serde_json::to_string(&fresh).unwrap();
+        assert_eq!(serde_json::from_str::<MatchedFilters>(&text).unwrap(), fresh);
+    }
+
+    #[test]
+    fn a_stuck_run_goes_on_after_a_missing_row() {
+        let gaps = |t: usize| t < 60 && t % 10 == 9;
+        let stuck = series(3, |t, wave, noise| match t {
+            _ if gaps(t) => f64::NAN,
+            0..60 => 50.0,
+            _ => wave + noise,
+        });
+        assert!(alarms(&stuck).iter().any(|a| a.1 == Shape::Flat), "{:?}", alarms(&stuck));
     }
 
     #[test]
