@@ -91,14 +91,22 @@ fn graph(folder: &Path, pods: &[Pod]) -> Vec<(usize, usize)> {
         .collect()
 }
 
+/// Row of the same minute: at most half a minute away.
+fn row_at(times: &[f64], time: f64) -> Option<usize> {
+    let row = times.partition_point(|t| *t < time - 30.0);
+    (*times.get(row)? <= time + 30.0).then_some(row)
+}
+
 /// Adds to each pod the mean time in transit of the calls to it, where both ends were measured.
 fn add_transit(folder: &Path, pods: &mut [Pod]) {
     let file = |name| plain_or_gz(folder, name).map(|path| (Numbers::read(&path), path));
-    let (Some((client, path)), Some((server, _))) = (file("source_50.csv"), file("destination_50.csv"))
+    let (Some((client, path)), Some((server, other_path))) =
+        (file("source_50.csv"), file("destination_50.csv"))
     else {
         return;
     };
     let times = client.column("timestamp", &path).to_vec();
+    let server_times = server.column("timestamp", &other_path).to_vec();
     for pod in pods {
         let to = |edge: &String| {
             let callee = edge.split_once('_').map(|e| e.1);
@@ -114,10 +122,9 @@ fn add_transit(folder: &Path, pods: &mut [Pod]) {
                 Some((&client.columns[i], &server.columns[other]))
             })
             .collect();
-        // The row of the same minute; both tables have one row a minute.
         let at = |time: i64| {
-            let row = times.partition_point(|t| *t < time as f64 - 30.0);
-            let transit = edges.iter().filter_map(|(c, s)| Some(c.get(row)? - s.get(row)?));
+            let rows = row_at(&times, time as f64).zip(row_at(&server_times, time as f64));
+            let transit = rows.into_iter().flat_map(|(a, b)| edges.iter().map(move |(c, s)| c[a] - s[b]));
             let (sum, n) = transit.filter(|t| t.is_finite()).fold((0.0, 0.0), |(s, n), t| (s + t, n + 1.0));
             if n > 0.0 { sum / n } else { f64::NAN }
         };

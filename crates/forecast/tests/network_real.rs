@@ -38,6 +38,12 @@ fn table(path: &Path) -> (Vec<i64>, BTreeMap<String, Vec<f64>>) {
     (times, columns)
 }
 
+/// Row of the same minute: at most half a minute away.
+fn row_at(times: &[i64], time: i64) -> Option<usize> {
+    let row = times.partition_point(|t| *t < time - 30);
+    (*times.get(row)? <= time + 30).then_some(row)
+}
+
 /// Time, pod and type of the injected faults.
 fn faults(day: &Path) -> Vec<(i64, String, String)> {
     let list: BTreeMap<String, Vec<BTreeMap<String, String>>> =
@@ -62,7 +68,7 @@ fn network_delays_are_found_on_the_edge_and_blamed_on_the_right_end() {
     }
     // The median latency of each edge, as the caller and as the callee sees it.
     let (times, client) = table(&day.join("source_50.csv.gz"));
-    let (_, server) = table(&day.join("destination_50.csv.gz"));
+    let (server_times, server) = table(&day.join("destination_50.csv.gz"));
     let edges: Vec<&String> = client.keys().filter(|e| server.contains_key(*e)).collect();
     let mut services: Vec<&str> = edges.iter().flat_map(|e| e.split('_')).collect();
     services.sort_unstable();
@@ -72,9 +78,12 @@ fn network_delays_are_found_on_the_edge_and_blamed_on_the_right_end() {
         edges.iter().map(|e| e.split_once('_').map(|(a, b)| (number(a), number(b))).unwrap()).collect();
 
     let mut monitor = EdgeMonitor::new(edges.len(), EdgeSettings::default()).unwrap();
-    let rows: Vec<Vec<EdgeFinding>> = (0..times.len().min(server[edges[0]].len()))
+    let rows: Vec<Vec<EdgeFinding>> = (0..times.len())
         .map(|t| {
-            let sample = |e: &&String| EdgeSample::latencies(client[*e][t], server[*e][t]);
+            let other = row_at(&server_times, times[t]);
+            let sample = |e: &&String| {
+                EdgeSample::latencies(client[*e][t], other.map_or(f64::NAN, |row| server[*e][row]))
+            };
             monitor.step(&edges.iter().map(sample).collect::<Vec<_>>()).unwrap()
         })
         .collect();
