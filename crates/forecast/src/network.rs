@@ -416,7 +416,7 @@ mod tests {
     #[test]
     fn days_and_nights_of_many_requests_and_a_burst_are_not_learnt_as_faults() {
         let mut monitor = EdgeMonitor::new(1, EdgeSettings::default()).unwrap();
-        let share = |t: usize| if t / 720 % 2 == 0 { 9_000.0 } else { 11_000.0 };
+        let share = |t: usize| if (t / 720).is_multiple_of(2) { 9_000.0 } else { 11_000.0 };
         assert!(losses(&mut monitor, (0..14_400).map(|t| (1e6, share(t)))).is_empty());
         // After ten minutes in which half of all failed, a tenth is still too much, two hours later as well.
         let burst = (0..200).map(|t| (1e6, if t < 10 { 500_000.0 } else { 9_000.0 }));

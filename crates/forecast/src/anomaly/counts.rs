@@ -314,7 +314,7 @@ mod tests {
     fn tails_of_large_and_infinite_counts_are_probabilities() {
         let infinite = f64::INFINITY;
         assert_eq!((poisson_tail(3, infinite), negative_binomial_tail(3, infinite, 2.0)), (1.0, 1.0));
-        assert_eq!(negative_binomial_tail(3, 0.7, infinite), poisson_tail(3, 0.7));
+        assert!((negative_binomial_tail(3, 0.7, infinite) - poisson_tail(3, 0.7)).abs() < 1e-15);
         assert_eq!((poisson_tail(3, f64::NAN), negative_binomial_tail(3, 1.0, f64::NAN)), (0.0, 0.0));
         // The median of a Poisson count is its mean, and five standard deviations above it are as rare as those of a normal variable.
         assert!((poisson_tail(10_000_000_000_000_000, 1e16) - 0.5).abs() < 1e-6);
@@ -326,11 +326,11 @@ mod tests {
                 (poisson_tail(count, 0.9e8), normal_cdf(gamma_deviate(count as f64, 0.9e8)));
             assert!((exact / normal - 1.0).abs() < 1e-5, "{count}: {exact} {normal}");
         }
-        for count in [61_540_000, 90_000_000, 137_430_000] {
+        for count in [61_540_000.0, 90_000_000.0, 137_430_000.0] {
             let (mean, shape) = (0.9e8, 89.0);
-            let rate = checked_gamma_ur(shape, count as f64 / mean * shape).unwrap();
+            let rate = checked_gamma_ur(shape, count / mean * shape).unwrap();
             let p = 0.5 * mean / (0.5 * mean + 0.5 * shape);
-            let exact = checked_beta_reg(count as f64, shape, p).unwrap();
+            let exact = checked_beta_reg(count, shape, p).unwrap();
             assert!((exact / rate - 1.0).abs() < 1e-4, "{count}: {exact} {rate}");
         }
         for (count, mean) in [(u64::MAX, 1.0), (1, 1e300), (u64::MAX, 1e19), (1, f64::MIN_POSITIVE)] {
