@@ -19,7 +19,7 @@
 use crate::{
     anomaly::CountTail,
     error::{FitError, MAX_MAGNITUDE},
-    stats::quantile_sorted,
+    stats::SortedWindow,
 };
 use std::collections::VecDeque;
 
@@ -107,38 +107,27 @@ impl Default for EdgeSettings {
     }
 }
 
-/// The last values of something, sorted as well.
+/// What was last seen of something.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct Past {
-    recent: VecDeque<f64>,
-    sorted: Vec<f64>, // INVARIANT: `recent`, sorted
-}
+struct Past(SortedWindow);
 
 impl Past {
     fn learn(&mut self, value: f64, most: usize) {
-        if self.recent.len() == most
-            && let Some(old) = self.recent.pop_front()
-        {
-            let at = self.sorted.partition_point(|v| v.total_cmp(&old).is_lt());
-            self.sorted.remove(at);
-        }
-        self.recent.push_back(value);
-        let at = self.sorted.partition_point(|v| v.total_cmp(&value).is_lt());
-        self.sorted.insert(at, value);
+        self.0.push(value, most);
     }
 
     fn median(&self) -> f64 {
-        quantile_sorted(&self.sorted, 0.5)
+        self.0.quantile(0.5)
     }
 
     /// Spread: MAD, or a third of the reach of the upper tail (of the longer one for `both`) where that is larger.
     fn spread(&self, center: f64, both: bool) -> f64 {
-        let mut distances: Vec<f64> = self.sorted.iter().map(|v| (v - center).abs()).collect();
+        let mut distances: Vec<f64> = self.0.sorted().iter().map(|v| (v - center).abs()).collect();
         let mad = crate::stats::median_in_place(&mut distances);
-        let mut reach = quantile_sorted(&self.sorted, 0.95) - center;
+        let mut reach = self.0.quantile(0.95) - center;
         if both {
-            reach = reach.max(center - quantile_sorted(&self.sorted, 0.05));
+            reach = reach.max(center - self.0.quantile(0.05));
         }
         (1.482_602_218_505_602 * mad).max(reach / 3.0)
     }
@@ -293,7 +282,7 @@ impl EdgeMonitor {
 
 impl Edge {
     fn push(&mut self, sample: &EdgeSample, settings: &EdgeSettings) -> [(EdgeSign, Off); 3] {
-        let ready = |past: &Past| past.recent.len() >= settings.learn;
+        let ready = |past: &Past| past.0.len() >= settings.learn;
         let off = |past: &Past, value: f64, level: f64, both: bool| -> Off {
             let center = past.median();
             let spread = past.spread(center, both).max(settings.floor * level.abs()).max(1e-12);
@@ -465,7 +454,7 @@ mod tests {
             assert_eq!(whole.step(&[worse]).unwrap(), part.step(&[worse]).unwrap());
         }
         assert_eq!(whole, part);
-        assert_eq!(whole.edges[0].transit.recent.len(), 50, "memory is bounded");
+        assert_eq!(whole.edges[0].transit.0.len(), 50, "memory is bounded");
     }
 
     #[test]

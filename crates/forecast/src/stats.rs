@@ -1,6 +1,7 @@
 //! Small statistics used everywhere in the crate.
 
 use statrs::distribution::{ContinuousCDF, Normal};
+use std::collections::VecDeque;
 
 /// Quantile of the standard normal distribution, `p` strictly between 0 and 1 (clamped).
 pub(crate) fn normal_quantile(p: f64) -> f64 {
@@ -68,6 +69,42 @@ pub(crate) fn quantile_sorted(sorted: &[f64], p: f64) -> f64 {
     let (low, share) = (floor_usize(position), position.fract());
     let high = (low + 1).min(sorted.len() - 1);
     sorted[low] + (sorted[high] - sorted[low]) * share
+}
+
+/// The last values of something, in order of time and of size. O(length) per value.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct SortedWindow {
+    recent: VecDeque<f64>,
+    sorted: Vec<f64>, // INVARIANT: `recent`, sorted
+}
+
+impl SortedWindow {
+    /// Takes a value in; the oldest goes when there are `most` already.
+    pub(crate) fn push(&mut self, value: f64, most: usize) {
+        if self.recent.len() == most
+            && let Some(old) = self.recent.pop_front()
+        {
+            let at = self.sorted.partition_point(|v| v.total_cmp(&old).is_lt());
+            self.sorted.remove(at);
+        }
+        self.recent.push_back(value);
+        let at = self.sorted.partition_point(|v| v.total_cmp(&value).is_lt());
+        self.sorted.insert(at, value);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.recent.len()
+    }
+
+    pub(crate) fn sorted(&self) -> &[f64] {
+        &self.sorted
+    }
+
+    /// Quantile of the values, of which there must be one.
+    pub(crate) fn quantile(&self, p: f64) -> f64 {
+        quantile_sorted(&self.sorted, p)
+    }
 }
 
 /// `floor` of a number known to be non-negative and small.

@@ -1,8 +1,7 @@
 //! Textbook detectors: z-score, interquartile fences, EWMA and CUSUM control charts.
 
 use super::{Detector, Score};
-use crate::{error::FitError, stats::quantile_sorted};
-use std::collections::VecDeque;
+use crate::{error::FitError, stats::SortedWindow};
 
 /// Values before a detector judges.
 const WARM_UP: u64 = 8;
@@ -96,8 +95,7 @@ impl Detector for ZScore {
 pub struct Iqr {
     window: usize,
     threshold: f64,
-    recent: VecDeque<f64>,
-    sorted: Vec<f64>, // INVARIANT: `recent`, sorted
+    past: SortedWindow,
 }
 
 impl Iqr {
@@ -111,11 +109,11 @@ impl Iqr {
                 expected: "8 to 1000000 values",
             });
         }
-        Ok(Self { window, threshold, recent: VecDeque::new(), sorted: Vec::new() })
+        Ok(Self { window, threshold, past: SortedWindow::default() })
     }
 
     fn judge(&self, value: f64) -> Score {
-        let quartile = |p| quantile_sorted(&self.sorted, p);
+        let quartile = |p| self.past.quantile(p);
         let (low, middle, high) = (quartile(0.25), quartile(0.5), quartile(0.75));
         let range = (high - low).max(1e-9 * middle.abs()).max(1e-12);
         // The nearer quartile is the center of judgement; inside of the quartiles nothing is unusual.
@@ -128,22 +126,14 @@ impl Iqr {
 
 impl Detector for Iqr {
     fn push(&mut self, value: f64) -> Score {
-        let score = if (self.recent.len() as u64) < WARM_UP {
-            let expected = if self.sorted.is_empty() { value } else { quantile_sorted(&self.sorted, 0.5) };
+        let score = if (self.past.len() as u64) < WARM_UP {
+            let expected = if self.past.len() == 0 { value } else { self.past.quantile(0.5) };
             Score::learning(value, expected)
         } else {
             self.judge(value)
         };
         if learnable(value) {
-            if self.recent.len() == self.window
-                && let Some(old) = self.recent.pop_front()
-            {
-                let at = self.sorted.partition_point(|v| v.total_cmp(&old).is_lt());
-                self.sorted.remove(at);
-            }
-            self.recent.push_back(value);
-            let at = self.sorted.partition_point(|v| v.total_cmp(&value).is_lt());
-            self.sorted.insert(at, value);
+            self.past.push(value, self.window);
         }
         score
     }

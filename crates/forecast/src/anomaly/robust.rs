@@ -1,8 +1,7 @@
 //! Robust z-score: median and MAD of a sliding window.
 
 use super::{Detector, Score};
-use crate::{error::FitError, stats::quantile_sorted};
-use std::collections::VecDeque;
+use crate::{error::FitError, stats::SortedWindow};
 
 /// Distance from the median of the last `window` values in units of 1.4826 · MAD.
 ///
@@ -16,8 +15,7 @@ use std::collections::VecDeque;
 pub struct RobustZ {
     window: usize,
     threshold: f64,
-    recent: VecDeque<f64>,
-    sorted: Vec<f64>, // INVARIANT: `recent`, sorted
+    past: SortedWindow,
 }
 
 /// Fewest values before the detector judges.
@@ -40,16 +38,17 @@ impl RobustZ {
                 expected: "a positive number",
             });
         }
-        Ok(Self { window, threshold, recent: VecDeque::new(), sorted: Vec::new() })
+        Ok(Self { window, threshold, past: SortedWindow::default() })
     }
 
     /// Median and robust standard deviation of the window.
     fn center_and_sigma(&self) -> (f64, f64) {
-        let center = quantile_sorted(&self.sorted, 0.5);
-        let mad = mad_sorted(&self.sorted, center);
+        let center = self.past.quantile(0.5);
+        let mad = mad_sorted(self.past.sorted(), center);
         let mut sigma = 1.482_602_218_505_602 * mad;
         if sigma <= 0.0 {
-            let mean = self.sorted.iter().map(|v| (v - center).abs()).sum::<f64>() / self.sorted.len() as f64;
+            let sum: f64 = self.past.sorted().iter().map(|v| (v - center).abs()).sum();
+            let mean = sum / self.past.len() as f64;
             sigma = 1.253_314_137_315_5 * mean;
         }
         (center, sigma.max(center.abs() * 1e-9).max(1e-12))
@@ -82,23 +81,15 @@ fn mad_sorted(sorted: &[f64], center: f64) -> f64 {
 
 impl Detector for RobustZ {
     fn push(&mut self, value: f64) -> Score {
-        let score = if self.recent.len() < WARM_UP {
-            let expected = if self.sorted.is_empty() { value } else { quantile_sorted(&self.sorted, 0.5) };
+        let score = if self.past.len() < WARM_UP {
+            let expected = if self.past.len() == 0 { value } else { self.past.quantile(0.5) };
             Score::learning(value, expected)
         } else {
             let (center, sigma) = self.center_and_sigma();
             Score::judge(value, center, sigma, self.threshold)
         };
         if value.is_finite() {
-            if self.recent.len() == self.window
-                && let Some(old) = self.recent.pop_front()
-            {
-                let at = self.sorted.partition_point(|v| v.total_cmp(&old).is_lt());
-                self.sorted.remove(at);
-            }
-            self.recent.push_back(value);
-            let at = self.sorted.partition_point(|v| v.total_cmp(&value).is_lt());
-            self.sorted.insert(at, value);
+            self.past.push(value, self.window);
         }
         score
     }
