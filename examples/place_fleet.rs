@@ -37,7 +37,7 @@ fn main() {
     let seconds: f64 = arguments.number("seconds", 60.0);
     let components: u32 = arguments.number("components", 100_000);
     let hosts: u32 = arguments.number("hosts", 20_000);
-    let shard: usize = arguments.number("shard", 1_000);
+    let shard: usize = arguments.number("shard", 3_000);
     let seed: u64 = arguments.number("seed", 0);
     let workers: u32 = arguments.number("workers", 2);
     if !(1..=64).contains(&workers) {

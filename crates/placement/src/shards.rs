@@ -16,7 +16,7 @@ mod parts;
 
 pub use parts::{ShardAnswer, ShardError, ShardRound, ShardTask, ShardedSearch};
 
-/// Solves a problem of thousands of items in shards of about `items_per_shard` (zero = 1,000); a problem of less than two
+/// Solves a problem of thousands of items in shards of about `items_per_shard` (zero = 3,000); a problem of less than two
 /// shards goes to [`solve`](crate::solve). The answer is of the whole problem: cost, bound and rules are judged over all
 /// shards together, and where a hard rule is broken across shards, a search of the whole mends it.
 ///

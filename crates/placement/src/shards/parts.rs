@@ -11,8 +11,9 @@ use crate::search::search_part;
 use crate::settings::Settings;
 use crate::solution::{Solution, finish};
 
-/// Items of a shard when the caller does not say: above it the search gains more from being cut than it loses.
-const ITEMS: usize = 1_000;
+/// Items of a shard when the caller does not say: first assignments of smaller ones see too little of the fleet, and larger
+/// ones gain little from being cut.
+const ITEMS: usize = 3_000;
 /// Rounds of pairs after the first round, and the share of the work that each takes.
 const PAIR_ROUNDS: u64 = 2;
 const PAIR_WORK: f64 = 0.15;
@@ -130,7 +131,7 @@ pub struct ShardedSearch<'a> {
 }
 
 impl<'a> ShardedSearch<'a> {
-    /// Cuts a problem into shards of about `items_per_shard` (zero = 1,000); `None` if that gives less than two.
+    /// Cuts a problem into shards of about `items_per_shard` (zero = 3,000); `None` if that gives less than two.
     pub fn new(problem: &'a Problem, settings: &'a Settings, items_per_shard: usize) -> Option<Self> {
         let p = &problem.dense;
         let size = if items_per_shard == 0 { ITEMS } else { items_per_shard };
