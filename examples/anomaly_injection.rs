@@ -76,10 +76,15 @@ impl Tally {
         share(self.detected + self.hours - self.spoilt_hours, self.events + self.hours)
     }
 
+    /// Mean minutes from the start of an event to its alarm; none if no event was found.
+    fn delay(&self) -> Option<f64> {
+        (self.detected > 0).then(|| self.delay_minutes / self.detected as f64)
+    }
+
     fn json(&self) -> Value {
         json!({ "f1": self.f1(self.false_alarms), "accuracy": self.accuracy(),
             "precision": self.precision(self.false_alarms), "recall": self.recall(),
-            "delay_minutes": self.delay_minutes / self.detected.max(1) as f64, "events": self.events,
+            "delay_minutes": self.delay(), "events": self.events,
             "false_alarms": self.false_alarms,
             "beyond_base": { "f1": self.f1(self.false_alarms - self.of_base),
                 "precision": self.precision(self.false_alarms - self.of_base) } })
@@ -150,12 +155,12 @@ fn main() {
         let best = share(oracle.into_iter().max().unwrap_or(0), tally.events);
         ceiling += best / KINDS.len() as f64;
         eprintln!(
-            "{:9} F1 {:.3}  precision {:.3}  recall {:.3} (oracle {best:.3})  delay {:.0} min{}",
+            "{:9} F1 {:.3}  precision {:.3}  recall {:.3} (oracle {best:.3})  delay {}{}",
             kind.name(),
             tally.f1(tally.false_alarms),
             tally.precision(tally.false_alarms),
             tally.recall(),
-            tally.delay_minutes / tally.detected.max(1) as f64,
+            tally.delay().map_or_else(|| "–".to_owned(), |minutes| format!("{minutes:.0} min")),
             if kind == Kind::Season {
                 format!("; of {} series with a habit of 1 σ recall {:.3}", visible.events, visible.recall())
             } else {
