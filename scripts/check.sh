@@ -3,7 +3,6 @@
 #   scripts/check.sh          fast tier: format, lints, tests, docs, quickstart (every change)
 #   scripts/check.sh slow     fast tier and everything that takes longer (before a release)
 #   scripts/check.sh ci       what continuous integration runs: all that a change can break but the query engines
-#   scripts/check.sh lints    only format and lints, which need no program but cargo
 #   scripts/check.sh engines  only the query engines of adapters/ (DataFusion, Ballista), which the others but slow leave alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -262,10 +261,6 @@ simulations() {
   MODEL_STATES=300000 cargo test --release -p ecosystem-reconfig --all-features --lib model
 }
 
-if [ "$tier" = lints ]; then
-  format_and_lints
-  exit
-fi
 if [ "$tier" = engines ]; then
   engines
   exit
