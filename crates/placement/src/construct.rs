@@ -28,7 +28,7 @@ const FORESIGHTS: [Foresight; 4] = [
     Foresight { reach: 1.0, away: 1.0 },
     Foresight { reach: f64::INFINITY, away: 1.0 },
 ];
-/// Hosts that the first assignments of one worker may look at, about; at least one assignment is made.
+/// Hosts that the first assignments of one worker may look at, those beside partners aside; one is made in any case.
 const LOOKS_MAX: usize = 20_000_000;
 
 /// Places every unplaced item with several [`Foresight`]s and keeps what costs least.
@@ -115,6 +115,7 @@ fn remoteness(p: &Dense, reach: f64, rng: &mut Pcg) -> Vec<f64> {
     let host = |k: usize| if p.hosts <= SAMPLE { k as u32 } else { rng.below(p.hosts) as u32 };
     let sample: Vec<u32> = (0..p.hosts.min(SAMPLE)).map(host).collect();
     let needed = (0..p.dims).map(|dimension| used_part(p, dimension)).fold(0.0, f64::max);
+    // `min` takes the number where nothing times infinity is none
     let near = ((needed * reach).min(1.0) * sample.len() as f64).ceil() as usize;
     let near = near.clamp(1, sample.len());
     let mut distances: Vec<i64> = Vec::new();
@@ -260,6 +261,48 @@ mod tests {
         let p = hosts_of([100, 101, 102, 103], [0, 1, 1, 0], 4, 5);
         let state = complete(&p, &[NONE, NONE, 0, 1], &mut Pcg::new(1, 0));
         assert_eq!(state.host_of, [1, 2, 0, 1]);
+    }
+
+    #[test]
+    fn the_cheapest_of_four_first_assignments_is_kept_and_it_is_not_always_the_same() {
+        let mut kept = [false; FORESIGHTS.len()];
+        for seed in 0..40 {
+            let problem = crate::fixture::random_problem(seed, 40, 12, 0);
+            let p = &problem.dense;
+            let nowhere = vec![NONE; p.items];
+            let mut rng = Pcg::new(seed, 0);
+            let values = FORESIGHTS.map(|foresight| complete_with(p, &nowhere, foresight, &mut rng).value);
+            let mut best = 0;
+            for k in 1..values.len() {
+                if values[k].better_than(values[best]) {
+                    best = k;
+                }
+            }
+            kept[best] = true;
+            assert_eq!(complete(p, &nowhere, &mut Pcg::new(seed, 0)).value, values[best]);
+        }
+        assert_eq!(kept, [true; FORESIGHTS.len()]);
+    }
+
+    #[test]
+    fn among_thousands_of_hosts_those_beside_a_partner_are_looked_at() {
+        const HOSTS: u32 = 5_000;
+        let mut raw = DenseBuilder::new([Dimension { name: "cpu".into(), ..Dimension::default() }]);
+        for _ in 0..HOSTS {
+            raw.host(DenseHost { capacity: vec![1], ..DenseHost::default() });
+        }
+        raw.item(DenseItem { demand: vec![1], home: Some(4_321), ..DenseItem::default() });
+        raw.item(DenseItem { demand: vec![1], ..DenseItem::default() });
+        raw.edge(0, 1, 10);
+        let points = HOSTS / 10;
+        let table = (0..points * points).map(|k| if k % (points + 1) == 0 { 1 } else { 50 }).collect();
+        let point = (0..HOSTS).map(|host| host / 10).collect();
+        raw.distances(Distances { point, table, points, same_host: 0 });
+        let p = raw.into_dense().unwrap();
+        for seed in 0..20 {
+            let state = complete(&p, &p.home, &mut Pcg::new(seed, 0));
+            assert_eq!(state.host_of[1] / 10, 432, "seed {seed}");
+        }
     }
 
     #[test]
